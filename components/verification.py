@@ -1,0 +1,60 @@
+"""Steps 1, 9 and 10 of the walkthrough: whether it really works."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components.connection import child
+from components.digest import digest_of
+from components.operation import operation
+from model.expectation import Expectation
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerificationArgs:
+    """What is verified.
+
+    Attributes:
+        expectation: What must be seen.
+        covers: Fingerprints of everything that a finding depends on; a change of one verifies again.
+        after: The components to verify.
+    """
+
+    expectation: Expectation
+    covers: Sequence[pulumi.Input[str]]
+    after: Sequence[pulumi.Resource]
+
+
+class Verification(pulumi.ComponentResource):
+    """The last word of an ``up``: it fails where the stack does not do what its stage says.
+
+    Attributes:
+        findings: What was seen and when, as plain lists and dictionaries.
+    """
+
+    findings: pulumi.Output[dict[str, Any]]
+
+    def __init__(self, name: str, args: VerificationArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Verify, unless nothing has changed since the last time."""
+        super().__init__("dapr-osm:components:Verification", name, None, opts)
+        command = operation(
+            f"{name}-run",
+            create="verify",
+            environment={
+                "OPERATION_EXPECTATION": args.expectation.to_json(),
+                "OPERATION_COVERS": digest_of(*args.covers),
+            },
+            opts=child(self, *args.after),
+        )
+        self.findings = command.stdout.apply(_parsed)
+        self.register_outputs({"findings": self.findings})
+
+
+def _parsed(stdout: str) -> dict[str, Any]:
+    findings: dict[str, Any] = json.loads(stdout)
+    return findings

@@ -1,0 +1,221 @@
+"""What must bypass Envoy, and why: steps 4, 5 and 6 of the walkthrough.
+
+Ports are looked up by name in the Services that the cluster really has, since Dapr moves them between
+releases (dapr-sentry from 80 to 443 in 1.12, dapr-api in 1.13).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+# One iptables rule holds all of a pod's excluded ports, and iptables' multiport match takes 15.
+# Source: OSM 1.2.4, pkg/injector/iptables.go; iptables-extensions(8).
+MAX_PORTS: Final = 15
+
+# What daprd uses for calls between sidecars. Excluding it would take the apps' calls out of the mesh.
+DAPR_INTERNAL_GRPC_PORT: Final = 50002
+
+# The names a port may have for it to be excluded, by Service. "" stands for a Service's only, unnamed port,
+# which is how Dapr 1.12 declares dapr-api.
+PLACEMENT_PORT_NAMES: Final = ("api", "raft-node")
+API_PORT_NAMES: Final = ("", "grpc", "legacy")
+SENTRY_PORT_NAMES: Final = ("grpc", "legacy")
+
+
+class PortScope(StrEnum):
+    """Where placement's and Redis's ports are excluded (step 5 and its note)."""
+
+    MESH = "mesh"
+    """For every pod of the mesh, in the MeshConfig: the page's default."""
+
+    POD = "pod"
+    """Only for the apps' own pods, by annotation: for meshes where only some pods run Dapr."""
+
+
+class UnknownPortError(ValueError):
+    """A Service has no port of the names that were looked for."""
+
+
+class TooManyPortsError(ValueError):
+    """More ports are excluded than one iptables rule can hold."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExcludedPort:
+    """A TCP port that Envoy leaves alone, with the reason for it.
+
+    Attributes:
+        port: The Service's port, not the container's: it is what the pod dials.
+        service: The Service it belongs to, or the setting that names it.
+        reason: One line for an operator.
+    """
+
+    port: int
+    service: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exclusions:
+    """Everything that bypasses Envoy.
+
+    Attributes:
+        ip_ranges: CIDRs for the MeshConfig's ``outboundIPRangeExclusionList``, with a reason each.
+        mesh_ports: Ports for the MeshConfig's ``outboundPortExclusionList``, in the page's order.
+        pod_ports: Ports for the apps' ``openservicemesh.io/outbound-port-exclusion-list``.
+    """
+
+    ip_ranges: Mapping[str, str]
+    mesh_ports: tuple[ExcludedPort, ...]
+    pod_ports: tuple[ExcludedPort, ...]
+
+    @property
+    def mesh_port_numbers(self) -> list[int]:
+        """The MeshConfig's list: each port once."""
+        return unique(entry.port for entry in self.mesh_ports)
+
+    @property
+    def pod_port_numbers(self) -> list[int]:
+        """The annotation's list: each port once, ascending."""
+        return sorted(unique(entry.port for entry in self.pod_ports))
+
+    @property
+    def pod_annotation(self) -> str:
+        """The annotation's value. OSM refuses an empty one, so there is none when this is empty."""
+        return ",".join(str(port) for port in self.pod_port_numbers)
+
+    def explained(self) -> dict[str, Any]:
+        """What is in force and why, as a stack output: plain lists and dictionaries."""
+
+        def rows(entries: Iterable[ExcludedPort]) -> list[dict[str, Any]]:
+            return [{"port": e.port, "service": e.service, "reason": e.reason} for e in entries]
+
+        return {
+            "ipRanges": [{"cidr": cidr, "reason": reason} for cidr, reason in self.ip_ranges.items()],
+            "meshPorts": rows(self.mesh_ports),
+            "podPorts": rows(self.pod_ports),
+        }
+
+
+def unique(numbers: Iterable[int]) -> list[int]:
+    """Each number once, in the order of first appearance."""
+    return list(dict.fromkeys(numbers))
+
+
+def ports_by_name(
+    service: str, ports: Sequence[Mapping[str, Any]], names: Sequence[str], reason: str
+) -> tuple[ExcludedPort, ...]:
+    """The ports of a Service that bear one of the wanted names, in the order of those names.
+
+    Args:
+        service: The Service's name, for the explanation and the error.
+        ports: Its ``spec.ports``: mappings with ``port`` and perhaps ``name``.
+        names: Acceptable port names; "" matches a port without one.
+        reason: Why they are excluded.
+
+    Raises:
+        UnknownPortError: None of the names is there, so nothing could be excluded.
+    """
+    by_name = {str(port.get("name") or ""): int(port["port"]) for port in ports}
+    found = tuple(ExcludedPort(port=by_name[name], service=service, reason=reason) for name in names if name in by_name)
+    if not found:
+        wanted = ", ".join(repr(name) for name in names)
+        there = ", ".join(repr(name) for name in by_name) or "no ports at all"
+        raise UnknownPortError(
+            f"Service {service} has none of the ports named {wanted}; it has {there}. "
+            "This Dapr release names its ports differently, so its traffic can't be excluded from the mesh."
+        )
+    return found
+
+
+def host_range(cluster_ip: str) -> str:
+    """The CIDR of one address, as OSM wants it.
+
+    Raises:
+        ValueError: The address is not IPv4; OSM's exclusion lists know no other.
+    """
+    try:
+        return f"{ipaddress.IPv4Address(cluster_ip)}/32"
+    except ipaddress.AddressValueError as error:
+        raise ValueError(
+            f"the kubernetes Service's ClusterIP is {cluster_ip!r}; OSM can exclude IPv4 addresses only, "
+            "so this cluster needs an IPv4 Service network"
+        ) from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServicePorts:
+    """The Services that exclusions are read from, each as its ``spec.ports``."""
+
+    placement: Sequence[Mapping[str, Any]]
+    api: Sequence[Mapping[str, Any]]
+    sentry: Sequence[Mapping[str, Any]]
+    redis: Sequence[Mapping[str, Any]]
+
+
+def compute(
+    *,
+    api_server_ip: str | None,
+    services: ServicePorts,
+    redis_port_name: str,
+    scope: PortScope,
+    extra_ports: Sequence[int] = (),
+    extra_ip_ranges: Sequence[str] = (),
+) -> Exclusions:
+    """All exclusions of a stack.
+
+    Args:
+        api_server_ip: ClusterIP of ``default/kubernetes``, or None to leave the API server in the mesh.
+        services: The ports of the Services that Dapr's sidecars talk to.
+        redis_port_name: Name of Redis's port in its Service.
+        scope: Where placement's and Redis's ports are excluded.
+        extra_ports: Further ports for the MeshConfig, from the settings.
+        extra_ip_ranges: Further CIDRs for the MeshConfig, from the settings.
+
+    Raises:
+        UnknownPortError: A Service lacks the ports that were looked for.
+        TooManyPortsError: A pod would have more excluded ports than OSM can write down.
+    """
+    shared = (
+        *ports_by_name(
+            "dapr-placement-server",
+            services.placement,
+            PLACEMENT_PORT_NAMES,
+            "daprd keeps a connection to Dapr's placement service (step 5)",
+        ),
+        *ports_by_name("redis", services.redis, (redis_port_name,), "daprd reads and writes state in Redis (step 5)"),
+    )
+    control_plane = (
+        *ports_by_name("dapr-api", services.api, API_PORT_NAMES, "daprd loads Components from Dapr's API (step 6)"),
+        *ports_by_name(
+            "dapr-sentry", services.sentry, SENTRY_PORT_NAMES, "daprd gets its certificate from sentry (step 6)"
+        ),
+    )
+    extra = tuple(
+        ExcludedPort(port=port, service="extraPortExclusions", reason="asked for in the stack's config")
+        for port in extra_ports
+    )
+    ip_ranges = (
+        {}
+        if api_server_ip is None
+        else {host_range(api_server_ip): "the API server: daprd reads secrets and Components through it (step 4)"}
+    )
+    ip_ranges |= dict.fromkeys(extra_ip_ranges, "asked for in the stack's config")
+
+    in_mesh = scope is PortScope.MESH
+    exclusions = Exclusions(
+        ip_ranges=ip_ranges,
+        mesh_ports=(*(shared if in_mesh else ()), *extra),
+        pod_ports=(*(() if in_mesh else shared), *control_plane),
+    )
+    together = unique(exclusions.mesh_port_numbers + exclusions.pod_port_numbers)
+    if len(together) > MAX_PORTS:
+        raise TooManyPortsError(
+            f"{len(together)} ports are excluded ({', '.join(map(str, together))}), but OSM writes a pod's ports into "
+            f"one iptables rule, which takes {MAX_PORTS}. Shorten dapr-osm:extraPortExclusions."
+        )
+    return exclusions

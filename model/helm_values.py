@@ -1,0 +1,94 @@
+"""Helm values of both charts: what the mesh depends on, and what a stack may add."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from model import names
+from model.versions import DaprRelease
+
+Values = dict[str, Any]
+
+# Keys that this program sets, with the reason that makes overriding them an error.
+DAPR_PROTECTED: Final[Mapping[str, str]] = {
+    "global.mtls.enabled": "OSM encrypts the sidecars' traffic, and Envoy can't route what Dapr has encrypted already",
+    "global.tag": "the release is chosen by dapr-osm:daprVersion",
+    "global.registry": "the registry is chosen by dapr-osm:daprRegistry",
+    "global.imagePullSecrets": "pull secrets are made from dapr-osm:registryCredentials",
+    "global.actors.enabled": "the placement service's ports are part of the exclusions",
+}
+OSM_PROTECTED: Final[Mapping[str, str]] = {
+    "osm.meshName": "the apps' namespace joins the mesh by this name",
+    "osm.osmNamespace": "OSM runs in the namespace that this stack makes for it",
+    "osm.image.registry": "the registry is chosen by dapr-osm:osmRegistry",
+    "osm.sidecarImage": "Envoy's image is chosen by dapr-osm:envoyImage",
+    "osm.curlImage": "curl's image is chosen by dapr-osm:curlImage",
+    "osm.imagePullSecrets": "pull secrets are made from dapr-osm:registryCredentials",
+    "osm.enablePermissiveTrafficPolicy": "the mode follows from dapr-osm:stage",
+    "osm.outboundIPRangeExclusionList": "the list is worked out from the cluster; see dapr-osm:extraIpRangeExclusions",
+    "osm.outboundPortExclusionList": "the list is worked out from the cluster; see dapr-osm:extraPortExclusions",
+    "osm.webhookConfigNamePrefix": "Dapr's webhook must come before OSM's, and webhooks run in order of name",
+    "osm.caBundleSecretName": "teardown removes this Secret by name",
+}
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Values:
+    """Both, deeply; where both have a value, the second one's. Lists are values, not merged."""
+    result: Values = dict(base)
+    for key, value in over.items():
+        mine = result.get(key)
+        both_maps = isinstance(mine, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(mine, value) if both_maps else value  # type: ignore[arg-type]
+    return result
+
+
+def overridden(values: Mapping[str, Any], protected: Mapping[str, str]) -> dict[str, str]:
+    """The protected keys that these values would set, with the reason why they may not.
+
+    A value that replaces a whole branch ("global: null") sets every key under it.
+    """
+    return {key: reason for key, reason in protected.items() if _sets(values, key.split("."))}
+
+
+def _sets(values: Any, path: Sequence[str]) -> bool:
+    if not path:
+        return True
+    if not isinstance(values, Mapping):
+        return True
+    return path[0] in values and _sets(values[path[0]], path[1:])
+
+
+def dapr(*, release: DaprRelease, registry: str | None, pull_secret: str | None, further: Mapping[str, Any]) -> Values:
+    """Dapr's chart values: step 1's ``--enable-mtls=false``, the release's images and the stack's own values."""
+    base: Values = {"global": {"mtls": {"enabled": False}, "tag": release.version}}
+    if registry:
+        base["global"]["registry"] = registry
+    if pull_secret:
+        base["global"]["imagePullSecrets"] = pull_secret
+    return merged(base, further)
+
+
+def osm(
+    *,
+    registry: str | None,
+    envoy_image: str | None,
+    curl_image: str | None,
+    pull_secret: str | None,
+    further: Mapping[str, Any],
+) -> Values:
+    """OSM's chart values (step 2).
+
+    Permissive mode is off here, although the chart's default is on: these presets count only until the
+    MeshConfig exists, and a mesh should not be open before something says so.
+    """
+    base: Values = {"osm": {"meshName": names.MESH_NAME, "enablePermissiveTrafficPolicy": False}}
+    if registry:
+        base["osm"]["image"] = {"registry": registry}
+    if envoy_image:
+        base["osm"]["sidecarImage"] = envoy_image
+    if curl_image:
+        base["osm"]["curlImage"] = curl_image
+    if pull_secret:
+        base["osm"]["imagePullSecrets"] = [{"name": pull_secret}]
+    return merged(base, further)

@@ -1,0 +1,77 @@
+"""``python -m operations NAME``: one operation, with its arguments in the environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from model.expectation import Expectation
+from operations import cluster_wide, mesh, verify
+from operations.cluster import Cluster
+from operations.errors import OperationError
+
+Environment = Mapping[str, str]
+
+# Set by the command provider when an operation has run before.
+PREVIOUS = "PULUMI_COMMAND_STDOUT"
+
+
+def _record_cluster_wide(cluster: Cluster, env: Environment) -> str:
+    return cluster_wide.record(cluster, cluster_wide.ClusterWide.from_environment(env), env.get(PREVIOUS))
+
+
+def _remove_cluster_wide(cluster: Cluster, env: Environment) -> str:
+    cluster_wide.remove(cluster, cluster_wide.ClusterWide.from_environment(env), env[PREVIOUS])
+    return ""
+
+
+def _await_mesh(cluster: Cluster, env: Environment) -> str:
+    return mesh.await_mesh(
+        cluster,
+        namespace=env["OPERATION_NAMESPACE"],
+        mesh_config=env["OPERATION_MESH_CONFIG"],
+        crds=json.loads(env["OPERATION_CRDS"]),
+        webhooks=json.loads(env["OPERATION_WEBHOOKS"]),
+        seconds=int(env["OPERATION_SECONDS"]),
+    )
+
+
+def _withdraw_policies(cluster: Cluster, env: Environment) -> str:
+    return mesh.withdraw_policies(
+        cluster, namespace=env["OPERATION_NAMESPACE"], declared=json.loads(env["OPERATION_DECLARED"])
+    )
+
+
+def _verify(cluster: Cluster, env: Environment) -> str:
+    return json.dumps(verify.verify(cluster, Expectation.from_json(env["OPERATION_EXPECTATION"])))
+
+
+OPERATIONS: Final[Mapping[str, Callable[[Cluster, Environment], str]]] = {
+    "record-cluster-wide": _record_cluster_wide,
+    "remove-cluster-wide": _remove_cluster_wide,
+    "await-mesh": _await_mesh,
+    "withdraw-policies": _withdraw_policies,
+    "verify": _verify,
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Run one operation; its exit code."""
+    if len(arguments) != 1 or arguments[0] not in OPERATIONS:
+        print(f"usage: python -m operations {{{','.join(OPERATIONS)}}}", file=sys.stderr)
+        return 2
+    try:
+        result = OPERATIONS[arguments[0]](Cluster.connect(), os.environ)
+    except OperationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if result:
+        print(result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
