@@ -109,10 +109,11 @@ if osm is not None and not stage.permissive:
     digests.append(policies.digest)
 
 # Steps 1, 9 and 10: does it do what the stage says?
+expected = expectation(stage, settings.dapr, OSM_RELEASE, settings.verify_seconds)
 verification = Verification(
     "verification",
     VerificationArgs(
-        expectation=expectation(stage, settings.dapr, OSM_RELEASE, settings.verify_seconds),
+        expectation=expected,
         covers=digests,
         after=components,
     ),
@@ -124,6 +125,7 @@ pulumi.export("versions", {"dapr": dapr.version, "osm": osm.version if osm else 
 pulumi.export("namespaces", {"dapr": dapr.namespace, "osm": osm.namespace if osm else None, "apps": apps.namespace})
 pulumi.export("exclusions", exclusions.exclusions if exclusions else None)
 pulumi.export("verification", verification.findings)
+pulumi.export("expectation", expected.to_json())
 pulumi.export(
     "watchOrders",
     pulumi.Output.concat(

@@ -208,11 +208,13 @@ class _Reader:
             return choices[value]
         near = difflib.get_close_matches(value, choices, n=1)
         hint = f'Did you mean "{near[0]}"?' if near else "Set one of them."
-        self.refuse(key, f"is not one of {', '.join(choices)}", hint, value)
+        shown = dict.fromkeys(choice.lower() for choice in choices)
+        self.refuse(key, f"is not one of {', '.join(shown)}", hint, value)
         return fallback
 
-    def flag(self, key: str) -> bool:
-        return self.choice(key, {"true": True, "false": False, "True": True, "False": False}, False)
+    def flag(self, key: str, fallback: bool) -> bool:
+        # "True" is what a bool looks like that did not come through YAML.
+        return self.choice(key, {"true": True, "false": False, "True": True, "False": False}, fallback)
 
     def number(self, key: str, low: int, high: int, unit: str) -> int:
         value = self.text(key)
@@ -238,7 +240,9 @@ class _Reader:
 
     def image(self, key: str) -> str:
         value = self.text(key)
-        if value and not re.fullmatch(r"[\w.\-/]+(:\d+)?[\w.\-/]*(:[\w.\-]+)?(@sha256:[0-9a-f]{64})?", value):
+        if not value and self.defaults.get(key):
+            self.refuse(key, "is empty", "Remove the key for the default.", value)
+        elif value and not re.fullmatch(r"[\w.\-/]+(:\d+)?[\w.\-/]*(:[\w.\-]+)?(@sha256:[0-9a-f]{64})?", value):
             self.refuse(key, "is not an image name", "Write it as registry/name:tag.", value)
         return value
 
@@ -257,9 +261,13 @@ class _Reader:
                 f"Paths are relative to the project; there is no {source or 'empty path'}.",
                 source,
             )
-        elif (path / "Chart.yaml").is_file():
-            found = str(yaml.safe_load((path / "Chart.yaml").read_text()).get("version"))
-            if found != version:
+        elif path.is_dir():
+            try:
+                found = yaml.safe_load((path / "Chart.yaml").read_text())["version"]
+            except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+                self.refuse(key, "is a folder without a chart: no Chart.yaml that says a version", "Mend it.", source)
+                return
+            if str(found) != version:
                 self.refuse(key, f"holds version {found}, not {version}", f"Point it at a chart of {version}.", source)
 
 
@@ -283,7 +291,7 @@ def parse(raw: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> 
     stage = reader.choice("stage", {stage.value: stage for stage in Stage}, Stage.SMI)
     dapr = reader.choice("daprVersion", DAPR_RELEASES, next(iter(DAPR_RELEASES.values())))
     in_component = reader.choice("redisPasswordIn", {"secret": False, "component": True}, False)
-    exclude_api_server = reader.flag("excludeApiServer")
+    exclude_api_server = reader.flag("excludeApiServer", True)
     if not exclude_api_server and not in_component:
         reader.refuse(
             "excludeApiServer",
@@ -315,7 +323,7 @@ def parse(raw: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> 
         port_scope=reader.choice("portScope", {scope.value: scope for scope in PortScope}, PortScope.MESH),
         extra_ports=_extra_ports(reader),
         extra_ip_ranges=_extra_ip_ranges(reader),
-        read_all_secrets=reader.flag("readAllSecrets"),
+        read_all_secrets=reader.flag("readAllSecrets", False),
         timeout_seconds=reader.number("timeoutSeconds", 30, 3600, "seconds"),
         verify_seconds=reader.number("verifySeconds", 30, 3600, "seconds"),
     )
@@ -367,12 +375,11 @@ def _extra_ip_ranges(reader: _Reader) -> tuple[str, ...]:
     return tuple(dict.fromkeys(ranges))
 
 
-def _is_address(text: Any) -> bool:
+def _is_address(given: Any) -> bool:
     try:
-        ipaddress.IPv4Address(text)
+        return isinstance(given, str) and bool(ipaddress.IPv4Address(given))
     except ValueError:
         return False
-    return True
 
 
 def _check_secrets(reader: _Reader) -> None:

@@ -9,7 +9,7 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from operations.errors import OperationError
-from operations.kubeconfig import check_context
+from operations.kubeconfig import check_context, check_reachable
 from settings import PROJECT, Settings, SettingsError, load
 
 
@@ -35,6 +35,7 @@ def stack_settings() -> tuple[Settings, Secrets]:
     try:
         settings = load(_all_config(), runtime_config.is_config_secret)
         check_context(settings.kube_context, os.environ)
+        check_reachable(os.environ)
     except (SettingsError, OperationError) as error:
         raise pulumi.RunError(str(error)) from error
     if settings.password_in_component:

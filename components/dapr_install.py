@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from components.chart_release import chart_release
 from components.connection import Connection, child
@@ -48,10 +47,12 @@ class DaprInstall(pulumi.ComponentResource):
 
     Helm installs the chart's CRDs but never removes them. ``cluster-wide`` notes before the release which of
     them were there already, and after its removal deletes the others, unless someone's objects still use them.
+    ``injector-ready`` waits until the sidecar injector serves, which is later than its pod says: a pod made
+    before that would silently start without daprd.
 
     Attributes:
-        namespace: Name of Dapr's namespace; known only once the release is installed, so that whoever looks
-            up its Services by it waits for them.
+        namespace: Name of Dapr's namespace; known only once Dapr is installed, so that whoever looks up its
+            Services by it waits for them.
         version: The release's version.
         digest: Fingerprint of what is declared here.
     """
@@ -87,7 +88,7 @@ class DaprInstall(pulumi.ComponentResource):
             pull_secret=names.REGISTRY_CREDENTIALS if home.pull_secret else None,
             further=args.values,
         )
-        self.release: k8s.helm.v3.Release = chart_release(
+        release = chart_release(
             f"{name}-release",
             name=names.DAPR_RELEASE_NAME,
             chart=args.chart,
@@ -97,7 +98,16 @@ class DaprInstall(pulumi.ComponentResource):
             timeout_seconds=args.timeout_seconds,
             opts=child(self, *home.resources, cluster_wide, provider=connection.apply),
         )
-        self.namespace = self.release.status.apply(lambda status: str(status.namespace))
+        ready = operation(
+            f"{name}-injector-ready",
+            create="await-injector",
+            environment={
+                "OPERATION_NAMESPACE": names.DAPR_NAMESPACE,
+                "OPERATION_SECONDS": str(args.timeout_seconds),
+            },
+            opts=child(self, release),
+        )
+        self.namespace = ready.stdout.apply(lambda _: names.DAPR_NAMESPACE)
         self.version = pulumi.Output.from_input(args.release.version)
         self.digest = pulumi.Output.from_input(digest([args.release.version, values]))
         self.register_outputs({"namespace": self.namespace, "version": self.version, "digest": self.digest})

@@ -109,7 +109,7 @@ class OsmInstall(pulumi.ComponentResource):
             timeout_seconds=args.timeout_seconds,
             opts=child(self, *home.resources, cluster_wide, provider=connection.apply),
         )
-        self.ready = operation(
+        ready = operation(
             f"{name}-mesh-ready",
             create="await-mesh",
             environment={
@@ -121,7 +121,7 @@ class OsmInstall(pulumi.ComponentResource):
             },
             opts=child(self, release),
         )
-        self.namespace = self.ready.stdout.apply(lambda _: names.OSM_NAMESPACE)
+        self.namespace = ready.stdout.apply(lambda _: names.OSM_NAMESPACE)
         self.version = pulumi.Output.from_input(args.release.version)
         self.digest = pulumi.Output.from_input(digest([args.release.version, values]))
         self.register_outputs({"namespace": self.namespace, "version": self.version, "digest": self.digest})

@@ -185,7 +185,7 @@ def compute(
             "dapr-placement-server",
             services.placement,
             PLACEMENT_PORT_NAMES,
-            "daprd keeps a connection to Dapr's placement service (step 5)",
+            "Dapr's placement service, to which daprd keeps a connection, and its raft peers (step 5)",
         ),
         *ports_by_name("redis", services.redis, (redis_port_name,), "daprd reads and writes state in Redis (step 5)"),
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from model.expectation import Expectation
-from operations import cluster_wide, mesh, verify
+from operations import cluster_wide, injector, mesh, verify
 from operations.cluster import Cluster
 from operations.errors import OperationError
 
@@ -26,6 +26,10 @@ def _record_cluster_wide(cluster: Cluster, env: Environment) -> str:
 def _remove_cluster_wide(cluster: Cluster, env: Environment) -> str:
     cluster_wide.remove(cluster, cluster_wide.ClusterWide.from_environment(env), env[PREVIOUS])
     return ""
+
+
+def _await_injector(cluster: Cluster, env: Environment) -> str:
+    return injector.await_injector(cluster, namespace=env["OPERATION_NAMESPACE"], seconds=int(env["OPERATION_SECONDS"]))
 
 
 def _await_mesh(cluster: Cluster, env: Environment) -> str:
@@ -46,12 +50,15 @@ def _withdraw_policies(cluster: Cluster, env: Environment) -> str:
 
 
 def _verify(cluster: Cluster, env: Environment) -> str:
-    return json.dumps(verify.verify(cluster, Expectation.from_json(env["OPERATION_EXPECTATION"])))
+    # A Command hands it over in its environment, a person by `pulumi stack output expectation | ...`.
+    expectation = env.get("OPERATION_EXPECTATION") or sys.stdin.read()
+    return json.dumps(verify.verify(cluster, Expectation.from_json(expectation)))
 
 
 OPERATIONS: Final[Mapping[str, Callable[[Cluster, Environment], str]]] = {
     "record-cluster-wide": _record_cluster_wide,
     "remove-cluster-wide": _remove_cluster_wide,
+    "await-injector": _await_injector,
     "await-mesh": _await_mesh,
     "withdraw-policies": _withdraw_policies,
     "verify": _verify,

@@ -7,9 +7,11 @@ out, since the objects here are of many kinds, some of them custom.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import Any
 
 import urllib3
@@ -18,6 +20,7 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import portforward
 
 from operations.errors import OperationError
+from operations.kubeconfig import read
 
 Object = dict[str, Any]
 
@@ -50,15 +53,21 @@ class Cluster:
         self._api = api
 
     @classmethod
-    def connect(cls) -> Cluster:
+    def connect(cls, kubeconfig: Path | None = None) -> Cluster:
         """Connect as kubectl would.
+
+        Args:
+            kubeconfig: A kubeconfig other than the one that KUBECONFIG names.
 
         Raises:
             OperationError: There is no usable kubeconfig.
         """
         configuration = client.Configuration()
         try:
-            config.load_config(client_configuration=configuration)
+            if kubeconfig or read(os.environ).files:
+                config.load_kube_config(str(kubeconfig) if kubeconfig else None, client_configuration=configuration)
+            else:
+                config.load_incluster_config(client_configuration=configuration)
         except (config.ConfigException, OSError) as error:
             raise OperationError(f"the kubeconfig can't be used: {error}") from error
         return cls(client.ApiClient(configuration))

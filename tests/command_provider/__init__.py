@@ -1,0 +1,1 @@
+"""Contract tests of the lab's stand-in for the published pulumi-command provider."""

@@ -1,0 +1,1 @@
+"""The walkthrough on the lab's real cluster."""

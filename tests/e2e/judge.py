@@ -1,0 +1,112 @@
+"""What a stage must look like on the cluster, told from the cluster alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.kubectl import Kubectl
+
+NODE_INBOUND = "cluster.dapr-test/nodeapp-dapr|50002|local.upstream_rq_total"
+PYTHON_OUTBOUND = "cluster.dapr-test/nodeapp-dapr|50002.upstream_rq_total"
+SECONDS = 8
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One row of the walkthrough's table of stages."""
+
+    sidecars: frozenset[str]
+    osm: bool
+    permissive: bool | None
+    own_accounts: bool
+    policies: tuple[str, ...]
+    orders: bool
+
+
+DAPRD, BOTH = frozenset({"daprd"}), frozenset({"daprd", "envoy"})
+SMI = ("HTTPRouteGroup/nodeapp-service-routes", "TrafficTarget/pythodapp-traffic-target")
+PROMISES = {
+    "dapr": Promise(DAPRD, False, None, False, (), True),
+    "permissive": Promise(BOTH, True, True, False, (), True),
+    "locked": Promise(BOTH, True, False, True, (), False),
+    "smi": Promise(BOTH, True, False, True, SMI, True),
+}
+
+
+def judge(kubectl: Kubectl, stage: str) -> None:
+    """Assert that the cluster is what the stage promises."""
+    promise = PROMISES[stage]
+    _pods(kubectl, promise)
+    _mesh(kubectl, promise)
+    _identity(kubectl, promise)
+    _orders(kubectl, promise)
+
+
+def _pods(kubectl: Kubectl, promise: Promise) -> None:
+    for app in ("node", "python"):
+        (pod,) = kubectl.living_pods("dapr-test", app)
+        found = {container["name"] for container in pod["spec"]["containers"]}
+        assert found == {app, *promise.sidecars}, f"pod {pod['metadata']['name']}"
+        assert all(status["ready"] for status in pod["status"]["containerStatuses"])
+        account = f"{app}app" if promise.own_accounts else "default"
+        assert pod["spec"]["serviceAccountName"] == account
+    (redis,) = kubectl.living_pods("dapr-test", "redis")
+    assert [container["name"] for container in redis["spec"]["containers"]] == ["redis"], "Redis stays out of the mesh"
+
+
+def _mesh(kubectl: Kubectl, promise: Promise) -> None:
+    namespaces = {item["metadata"]["name"] for item in kubectl.items("namespaces")}
+    assert ("osm-system" in namespaces) is promise.osm
+    crds = [item["metadata"]["name"] for item in kubectl.items("crds")]
+    assert any("openservicemesh" in name or "smi-spec" in name for name in crds) is promise.osm
+    metadata = kubectl.get("namespace", "dapr-test")["metadata"]
+    assert metadata.get("labels", {}).get("openservicemesh.io/monitored-by") == ("osm" if promise.osm else None)
+    injection = metadata.get("annotations", {}).get("openservicemesh.io/sidecar-injection")
+    assert injection == ("enabled" if promise.osm else None)
+    if not promise.osm:
+        return
+    traffic: dict[str, Any] = kubectl.get("meshconfig", "osm-mesh-config", "-n", "osm-system")["spec"]["traffic"]
+    api_server = kubectl.get("service", "kubernetes", "-n", "default")["spec"]["clusterIP"]
+    assert traffic["enablePermissiveTrafficPolicyMode"] is promise.permissive
+    assert traffic["outboundIPRangeExclusionList"] == [f"{api_server}/32"]
+    assert traffic["outboundPortExclusionList"] == [50005, 8201, 6379]
+    assert traffic["enableEgress"] is True, "what the patch doesn't name is osm-bootstrap's preset"
+    for app in ("node", "python"):
+        (pod,) = kubectl.living_pods("dapr-test", app)
+        exclusion = pod["metadata"]["annotations"]["openservicemesh.io/outbound-port-exclusion-list"]
+        assert exclusion == "80,443"
+
+
+def _identity(kubectl: Kubectl, promise: Promise) -> None:
+    accounts = {item["metadata"]["name"] for item in kubectl.items("serviceaccounts", "-n", "dapr-test")}
+    own = {"nodeapp", "pythonapp"} if promise.own_accounts else set()
+    assert accounts == {"default", *own}
+    binding = kubectl.get("rolebinding", "dapr-secret-reader", "-n", "dapr-test")
+    assert {subject["name"] for subject in binding["subjects"]} == {"default", *own}
+    kinds = ("httproutegroups", "tcproutes", "traffictargets")
+    policies = [
+        f"{item['kind']}/{item['metadata']['name']}"
+        for kind in kinds
+        for item in kubectl.items(kind, "-n", "dapr-test")
+    ]
+    assert sorted(policies) == sorted(promise.policies)
+
+
+def _orders(kubectl: Kubectl, promise: Promise) -> None:
+    if not promise.orders:
+        assert kubectl.persisted(SECONDS) == 0, "orders must stop"
+        return
+    before = _crossed(kubectl) if promise.osm else {}
+    persisted = kubectl.persisted(SECONDS)
+    assert persisted >= 3, f"orders must flow, but {persisted} were persisted in {SECONDS} s"
+    after = _crossed(kubectl) if promise.osm else {}
+    for side, count in after.items():
+        assert count - before[side] >= persisted - 1, f"{side} did not send on the calls: {before} -> {after}"
+
+
+def _crossed(kubectl: Kubectl) -> dict[str, int]:
+    return {
+        "pythonapp's Envoy": kubectl.envoy_counter("pythonapp", PYTHON_OUTBOUND),
+        "nodeapp's Envoy": kubectl.envoy_counter("nodeapp", NODE_INBOUND),
+    }

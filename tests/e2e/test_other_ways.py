@@ -1,0 +1,142 @@
+"""The page's alternatives and a company's ways, on the real cluster; and a verification that must not be fooled."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab import api
+from settings import ROOT
+from tests.e2e.judge import SMI
+from tests.e2e.test_walkthrough import assert_nothing_left
+from tests.support import inventory, lab
+from tests.support.kubectl import Kubectl
+from tests.support.stack import Stack
+
+CREDENTIALS = json.dumps({"auths": {"registry.example": {"auth": "bm90OnVzZWQ="}}})
+
+
+@pytest.fixture(scope="module")
+def before(running_lab: None) -> dict[inventory.Key, str]:
+    """The cluster without any Dapr or OSM."""
+    return inventory.take(lab.cluster())
+
+
+@pytest.fixture(scope="module")
+def other(
+    before: dict[inventory.Key, str], stack_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """A stack at the last stage whose charts come from an HTTP repository, with every alternative of the page."""
+    charts = tmp_path_factory.mktemp("repository")
+    with api.serve_repository(api.chart_folders(), charts) as url:
+        stack = lab.stack(
+            "other",
+            stack_folder,
+            daprChart=url,
+            osmChart=url,
+            portScope="pod",
+            redisPasswordIn="component",
+            excludeApiServer=False,
+            readAllSecrets=True,
+            extraPortExclusions=[9999],
+            extraIpRangeExclusions=["192.0.2.0/24"],
+        )
+        if stack.resources():
+            stack.destroy()
+        secret = ("config", "set", "--secret", "--stack", stack.name, "--config-file", str(stack.file))
+        stack.cli(*secret, "registryCredentials", stdin=CREDENTIALS)
+        stack.up()
+        yield stack
+        if stack.resources():
+            stack.destroy()
+
+
+def test_the_pages_alternatives_reach_the_last_stage_with_charts_from_a_repository(
+    other: Stack, kubectl: Kubectl
+) -> None:
+    traffic = kubectl.get("meshconfig", "osm-mesh-config", "-n", "osm-system")["spec"]["traffic"]
+    assert traffic["outboundPortExclusionList"] == [9999], "step 5's ports are the pods' own here"
+    assert traffic["outboundIPRangeExclusionList"] == ["192.0.2.0/24"], "the API server is in the mesh here"
+    for app in ("node", "python"):
+        (pod,) = kubectl.living_pods("dapr-test", app)
+        assert {container["name"] for container in pod["spec"]["containers"]} == {app, "daprd", "envoy"}
+        annotations = pod["metadata"]["annotations"]
+        assert annotations["openservicemesh.io/outbound-port-exclusion-list"] == "80,443,6379,8201,50005"
+        assert pod["spec"]["imagePullSecrets"] == [{"name": "registry-credentials"}]
+    (rule,) = kubectl.get("role", "secret-reader", "-n", "dapr-test")["rules"]
+    assert rule["verbs"] == ["get", "list"]
+    assert "resourceNames" not in rule, "the page's Role reads every Secret"
+    assert kubectl.persisted(6) >= 3
+    assert other.outputs()["verification"]["policies"] == list(SMI)
+
+
+def test_credentials_for_a_registry_reach_every_pod_of_the_control_planes(other: Stack, kubectl: Kubectl) -> None:
+    for namespace in ("dapr-system", "osm-system"):
+        for pod in kubectl.items("pods", "-n", namespace):
+            assert {"name": "registry-credentials"} in pod["spec"]["imagePullSecrets"], pod["metadata"]["name"]
+
+
+def verify(stack: Stack) -> subprocess.CompletedProcess[str]:
+    """Run what ``make verify`` runs."""
+    expectation = (
+        json.loads(stack.outputs()["expectation"])
+        if isinstance(stack.outputs()["expectation"], str)
+        else stack.outputs()["expectation"]
+    )
+    expectation["seconds"] = 45
+    return subprocess.run(
+        [sys.executable, "-m", "operations", "verify"],
+        cwd=ROOT,
+        env={**os.environ, "KUBECONFIG": str(api.kubeconfig())},
+        input=json.dumps(expectation),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_verification_fails_when_calls_bypass_the_mesh(other: Stack, kubectl: Kubectl) -> None:
+    honest = verify(other)
+    assert honest.returncode == 0, honest.stderr
+    outbound, inbound = (f"openservicemesh.io/{way}-port-exclusion-list" for way in ("outbound", "inbound"))
+    changes = {"nodeapp": {inbound: "50002"}, "pythonapp": {outbound: "80,443,6379,8201,50002,50005"}}
+    for deployment, exclusion in changes.items():
+        patch = {"spec": {"template": {"metadata": {"annotations": exclusion}}}}
+        kubectl.run("patch", "deployment", deployment, "-n", "dapr-test", "--type=merge", "-p", json.dumps(patch))
+    for deployment in changes:
+        kubectl.run("rollout", "status", f"deployment/{deployment}", "-n", "dapr-test", "--timeout=90s")
+    assert kubectl.persisted(8) >= 3, "the bypass is real: orders flow"
+    bypassed = verify(other)
+    assert bypassed.returncode == 1
+    assert "bypassed the mesh" in bypassed.stderr
+    assert "50002" in bypassed.stderr, "and says where to look"
+
+
+def test_the_verification_names_pod_container_and_reason_of_what_is_broken(other: Stack, kubectl: Kubectl) -> None:
+    patch = {"spec": {"template": {"spec": {"containers": [{"name": "node", "image": "lab.local/no-such-image:1"}]}}}}
+    kubectl.run("patch", "deployment", "nodeapp", "-n", "dapr-test", "-p", json.dumps(patch))
+    broken = verify(other)
+    assert broken.returncode == 1
+    assert "container node: " in broken.stderr
+    assert "lab.local/no-such-image:1" in broken.stderr
+    assert "Pull" in broken.stderr, "the kubelet's own reason"
+
+
+def test_destroy_works_from_another_checkout_and_leaves_nothing(
+    other: Stack, before: dict[inventory.Key, str], tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    kept = shutil.ignore_patterns(".git", ".venv", ".lab", "__pycache__", ".*_cache", ".hypothesis")
+    shutil.copytree(ROOT, elsewhere, ignore=kept)
+    (elsewhere / ".venv").symlink_to(Path(sys.prefix))
+    other.cli("destroy", "--stack", other.name, "--yes", "--skip-preview", cwd=elsewhere)
+    assert other.resources() == []
+    assert_nothing_left(before)

@@ -1,0 +1,138 @@
+"""The walkthrough on a real cluster, forwards and back: every stage, every move, and what is left behind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.judge import PROMISES, judge
+from tests.e2e.moves import expected
+from tests.support import inventory, lab
+from tests.support.kubectl import Kubectl
+from tests.support.stack import Stack
+
+STAGES = tuple(PROMISES)
+# How long a cluster may take to tidy up after itself: endpoints, and objects that go with their namespace.
+SETTLE_SECONDS = 30
+
+
+@dataclass
+class Walk:
+    """The one stack that walks, and where it is. A step that failed ends it: what follows would prove nothing."""
+
+    stack: Stack
+    before: dict[inventory.Key, str]
+    at: str | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    broken: bool = False
+
+    def to(self, stage: str) -> None:
+        """Move to a stage with one ``up``."""
+        assert not self.broken, "an earlier step of the walk failed"
+        self.broken = True
+        self.stack.configure(stage=stage)
+        start = time.monotonic()
+        self.stack.up()
+        self.seconds[f"{self.at} -> {stage}"] = time.monotonic() - start
+        self.at, self.broken = stage, False
+
+
+@pytest.fixture(scope="module")
+def walk(running_lab: None, stack_folder: Path) -> Iterator[Walk]:
+    """The stack ``walk``, on a cluster without any Dapr or OSM."""
+    stack = lab.stack("walk", stack_folder)
+    if stack.resources():
+        stack.destroy()  # what a broken run left
+    namespaces = {item["metadata"]["name"] for item in lab.kubectl().items("namespaces")}
+    taken = namespaces & {"dapr-system", "osm-system", "dapr-test"}
+    assert not taken, f"{taken} are there already; if they are the lab's own stack, run `make down` first"
+    walking = Walk(stack=stack, before=inventory.take(lab.cluster()))
+    yield walking
+    if stack.resources():
+        stack.destroy()
+    for move, seconds in walking.seconds.items():
+        print(f"up {move}: {seconds:.0f} s")
+
+
+def assert_nothing_left(before: dict[inventory.Key, str]) -> None:
+    """The cluster is as it was, once it has tidied up after itself."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while left := inventory.difference(before, inventory.take(lab.cluster())):
+        if time.monotonic() > deadline:
+            raise AssertionError("\n".join(left))
+        time.sleep(1)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_forwards_one_up_reaches_the_next_stage_and_every_move_from_it_previews_just_its_steps(
+    walk: Walk, kubectl: Kubectl, stage: str
+) -> None:
+    walk.to(stage)
+    judge(kubectl, stage)
+    for other in STAGES:
+        if other != stage:
+            walk.stack.configure(stage=other)
+            assert walk.stack.preview() == expected(stage, other), f"{stage} -> {other}"
+    walk.stack.configure(stage=stage)
+
+
+@pytest.mark.parametrize("stage", ["locked", "permissive", "dapr"])
+def test_backwards_one_up_reaches_the_stage_before(walk: Walk, kubectl: Kubectl, stage: str) -> None:
+    walk.to(stage)
+    judge(kubectl, stage)
+
+
+def test_up_reaches_the_last_stage_in_one_go(walk: Walk, kubectl: Kubectl) -> None:
+    walk.to("smi")
+    judge(kubectl, "smi")
+
+
+def test_an_unchanged_stack_previews_no_change(walk: Walk) -> None:
+    walk.stack.run("preview", "--expect-no-changes")
+
+
+def test_a_second_up_changes_nothing(walk: Walk) -> None:
+    walk.stack.run("up", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def test_a_refresh_finds_nothing_changed(walk: Walk) -> None:
+    walk.stack.run("refresh", "--yes", "--skip-preview", "--expect-no-changes")
+
+
+def test_the_outputs_tell_an_operator_what_is_there(walk: Walk) -> None:
+    outputs = walk.stack.outputs()
+    assert outputs["stage"] == "smi"
+    assert outputs["versions"] == {"dapr": "1.12.0", "osm": "1.2.4"}
+    assert outputs["namespaces"] == {"dapr": "dapr-system", "osm": "osm-system", "apps": "dapr-test"}
+    assert [row["port"] for row in outputs["exclusions"]["meshPorts"]] == [50005, 8201, 6379]
+    assert {row["port"] for row in outputs["exclusions"]["podPorts"]} == {80, 443}
+    assert all(row["reason"] for rows in outputs["exclusions"].values() for row in rows)
+    assert outputs["verification"]["orders"]["persisted"] >= 3
+    assert outputs["verification"]["verified"]
+    assert outputs["watchOrders"] == "kubectl logs -n dapr-test deploy/nodeapp -c node -f"
+
+
+def test_the_password_is_nowhere_in_the_clear(walk: Walk, kubectl: Kubectl) -> None:
+    password = walk.stack.password
+    assert password not in str(walk.stack.state())
+    assert password not in walk.stack.file.read_text()
+    for kind in ("pods", "deployments", "components.dapr.io", "configmaps"):
+        assert password not in kubectl.run("get", kind, "-A", "-o", "json"), f"in a {kind}"
+    arguments = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    assert not any(password.encode() in line for line in arguments), "in a process's arguments"
+
+
+def test_neither_kubeconfig_nor_context_is_in_the_state(walk: Walk) -> None:
+    state = str(walk.stack.state())
+    assert str(lab.kubectl().kubeconfig) not in state
+    assert "dapr-osm-lab" not in state, "the context's name"
+
+
+def test_destroy_leaves_the_cluster_as_it_was(walk: Walk) -> None:
+    walk.stack.destroy()
+    assert walk.stack.resources() == []
+    assert_nothing_left(walk.before)

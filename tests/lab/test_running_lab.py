@@ -1,0 +1,152 @@
+"""The real lab: what it promises while it runs, and that it leaves nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from lab import api, cgroups, cluster, node
+from lab.paths import LAB, LOCK
+
+
+def kubectl(*arguments: str, stdin: str | None = None) -> str:
+    """Return what kubectl prints."""
+    argv = [str(api.kubectl()), f"--kubeconfig={api.kubeconfig()}", *arguments]
+    return subprocess.run(argv, input=stdin, capture_output=True, text=True, check=True).stdout  # noqa: S603
+
+
+@pytest.fixture(scope="module")
+def lab() -> None:
+    """Start the lab where it doesn't run."""
+    api.start()
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("lab")
+def test_starting_a_running_lab_is_quick_and_changes_nothing() -> None:
+    before = (api.paths().run / "pid").read_text()
+    began = time.monotonic()
+    api.start()
+    assert time.monotonic() - began < 10
+    assert (api.paths().run / "pid").read_text() == before, "the same supervisor must go on"
+    assert api.is_running()
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("lab")
+def test_the_kubeconfig_leads_to_the_lab_through_loopback_only() -> None:
+    view = json.loads(kubectl("config", "view", "-o", "json"))
+    assert view["current-context"] == LAB
+    assert [entry["cluster"]["server"] for entry in view["clusters"]] == [f"https://127.0.0.1:{node.HOST_PORT}"]
+    assert api.kubeconfig().stat().st_mode & 0o077 == 0, "it is the administrator's"
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("lab")
+def test_the_machines_own_network_knows_nothing_of_the_lab() -> None:
+    addresses = subprocess.run(["ip", "-o", "address"], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    assert node.NODE_IP not in addresses
+    rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    assert "KUBE-" not in rules
+    assert str(api.paths().data) not in Path("/proc/self/mounts").read_text()
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("lab")
+def test_a_pod_resolves_a_service_and_can_be_entered() -> None:
+    name = f"lab-test-{os.getpid()}"
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "containers": [
+                {
+                    "name": "main",
+                    "image": "lab.local/curl:1",
+                    "command": ["sleep", "600"],
+                    "securityContext": {"runAsNonRoot": True, "allowPrivilegeEscalation": False},
+                }
+            ],
+        },
+    }
+    kubectl("apply", "-f", "-", stdin=json.dumps(pod))
+    try:
+        kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+        url = "https://kubernetes.default.svc/version"
+        answer = kubectl("exec", name, "--", "curl", "--silent", "--insecure", "--max-time", "10", url)
+        assert json.loads(answer)["minor"] == "34"
+    finally:
+        kubectl("delete", "pod", name, "--wait")
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("lab")
+def test_pulumi_finds_its_plugins_state_and_stack() -> None:
+    argv = [str(api.pulumi_cli()), "plugin", "ls", "--json"]
+    done = subprocess.run(argv, env=os.environ | api.environment(), capture_output=True, text=True, check=True)  # noqa: S603
+    plugins = {(plugin["name"], plugin["version"]) for plugin in json.loads(done.stdout)}
+    assert plugins >= {("kubernetes", "4.25.0"), ("command", "1.2.1")}
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("lab")
+def test_the_committed_charts_of_the_stack_file_are_there() -> None:
+    assert {folder.name for folder in api.chart_folders()} == {"dapr-1.12.0", "osm-1.2.4"}
+    for folder in api.chart_folders():
+        assert (folder / "Chart.yaml").is_file(), folder
+
+
+@pytest.mark.lab_lifecycle
+def test_a_stopped_lab_comes_back_with_its_objects() -> None:
+    api.start()
+    name = f"kept-{os.getpid()}"
+    kubectl("create", "configmap", name)
+    assert cluster.stop(api.paths())
+    assert not api.is_running()
+    assert cgroups.left() == []
+    api.start()
+    kubectl("get", "configmap", name)
+    kubectl("delete", "configmap", name)
+
+
+@pytest.mark.lab_lifecycle
+def test_a_removed_lab_leaves_nothing_but_the_build_cache() -> None:
+    api.start()
+    data, run = api.paths().data, api.paths().run
+    made = json.loads((data / cluster.MADE).read_text())
+    network = os.readlink(f"/proc/{(run / 'pid').read_text().strip()}/ns/net")
+    assert network != os.readlink("/proc/self/ns/net"), "the lab must have a network of its own"
+    cluster.remove(api.paths())
+    mounts = Path("/proc/self/mounts").read_text()
+    processes = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout  # noqa: S607
+    assert not data.exists()
+    assert not run.exists()
+    assert not LOCK.exists()
+    assert LAB not in mounts
+    assert cgroups.left() == []
+    assert "KUBE-" not in rules
+    assert "node0" not in links
+    assert network not in _networks(), "a process still lives in the lab's network"
+    for word in ("lab.supervisor", "lab.relay", str(data), str(run), str(api.paths().cache)):
+        assert word not in processes, f"{word} still runs"
+    assert not [path for path in made if Path(path).exists()], "folders made for the lab must go with it"
+    assert (api.paths().cache / "parts").is_dir(), "the build cache stays"
+
+
+def _networks() -> set[str]:
+    """Return the network namespaces that processes live in."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/ns/net"):
+        with contextlib.suppress(OSError):
+            found.add(os.readlink(path))
+    return found

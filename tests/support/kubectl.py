@@ -1,0 +1,114 @@
+"""The cluster as kubectl shows it: what the tests judge by, independent of the program's own verification."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kubectl:
+    """kubectl with one kubeconfig.
+
+    Attributes:
+        binary: Where it is.
+        kubeconfig: Which cluster it talks to.
+    """
+
+    binary: Path
+    kubeconfig: Path
+
+    def run(self, *arguments: str) -> str:
+        """Run it; its output."""
+        done = subprocess.run(  # noqa: S603 - kubectl on the lab's cluster
+            [str(self.binary), "--kubeconfig", str(self.kubeconfig), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done.stdout
+
+    def get(self, *arguments: str) -> dict[str, Any]:
+        """``kubectl get ... -o json``."""
+        found: dict[str, Any] = json.loads(self.run("get", *arguments, "-o", "json"))
+        return found
+
+    def items(self, *arguments: str) -> list[dict[str, Any]]:
+        """The items of a list; none where the kind does not exist."""
+        done = subprocess.run(  # noqa: S603 - kubectl on the lab's cluster
+            [str(self.binary), "--kubeconfig", str(self.kubeconfig), "get", *arguments, "-o", "json"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        if "the server doesn't have a resource type" in done.stderr:
+            return []
+        assert done.returncode == 0, done.stderr
+        return list(json.loads(done.stdout)["items"])
+
+    def living_pods(self, namespace: str, app: str) -> list[dict[str, Any]]:
+        """The pods with a label ``app``, without those on their way out."""
+        pods = self.items("pods", "-n", namespace, "-l", f"app={app}")
+        return [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
+
+    def persisted(self, seconds: float) -> int:
+        """Watch nodeapp's log for so long; how many orders it persisted meanwhile."""
+        start = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        time.sleep(seconds)
+        count = 0
+        for pod in self.living_pods("dapr-test", "node"):
+            log = self.run("logs", "-n", "dapr-test", pod["metadata"]["name"], "-c", "node", f"--since-time={start}")
+            count += len(re.findall(r"^Successfully persisted state for Order ID: \d+$", log, re.MULTILINE))
+        return count
+
+    @contextmanager
+    def forwarded(self, namespace: str, target: str, port: int) -> Iterator[str]:
+        """A URL on loopback that leads to a pod's own loopback."""
+        process = subprocess.Popen(  # noqa: S603 - kubectl on the lab's cluster
+            [
+                str(self.binary),
+                "--kubeconfig",
+                str(self.kubeconfig),
+                "port-forward",
+                "-n",
+                namespace,
+                target,
+                f":{port}",
+            ],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stdout is not None
+            match = re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())
+            assert match, f"kubectl port-forward to {target} did not start"
+            yield f"http://127.0.0.1:{match.group(1)}"
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
+            if process.stdout is not None:
+                process.stdout.close()
+
+    def envoy_counter(self, deployment: str, name: str) -> int:
+        """One counter of the Envoy in a Deployment's pod."""
+        with (
+            self.forwarded("dapr-test", f"deployment/{deployment}", 15000) as url,
+            urllib.request.urlopen(f"{url}/stats", timeout=10) as answer,  # noqa: S310 - loopback
+        ):
+            for line in answer.read().decode().splitlines():
+                found, _, value = line.rpartition(": ")
+                if found == name:
+                    return int(value)
+        return 0
