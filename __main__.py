@@ -19,6 +19,7 @@ from components import (
     connect,
 )
 from model.apps import NODE_APP, PYTHON_APP
+from model.exclusions import NO_EXCLUSIONS
 from model.expectation import expectation
 from model.versions import OSM_RELEASE
 from stack import stack_settings
@@ -66,7 +67,7 @@ if stage.meshed:
         MeshConfigExclusionsArgs(
             connection=connection,
             mesh=osm,
-            dapr_namespace=dapr.namespace,
+            services=dapr.services,
             permissive=stage.permissive,
             exclude_api_server=settings.exclude_api_server,
             port_scope=settings.port_scope,
@@ -121,9 +122,9 @@ verification = Verification(
 
 # What an operator asks first.
 pulumi.export("stage", stage.value)
-pulumi.export("versions", {"dapr": dapr.version, "osm": osm.version if osm else None})
-pulumi.export("namespaces", {"dapr": dapr.namespace, "osm": osm.namespace if osm else None, "apps": apps.namespace})
-pulumi.export("exclusions", exclusions.exclusions if exclusions else None)
+pulumi.export("versions", {"dapr": dapr.version} | ({"osm": osm.version} if osm else {}))
+pulumi.export("namespaces", {"dapr": dapr.namespace, "apps": apps.namespace} | ({"osm": osm.namespace} if osm else {}))
+pulumi.export("exclusions", exclusions.exclusions if exclusions else NO_EXCLUSIONS.explained())
 pulumi.export("verification", verification.findings)
 pulumi.export("expectation", expected.to_json())
 pulumi.export(

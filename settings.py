@@ -11,7 +11,7 @@ import difflib
 import ipaddress
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -254,7 +254,9 @@ class _Reader:
 
     def _check_local_chart(self, key: str, source: str, version: str) -> None:
         path = ROOT / source
-        if not source or not path.exists():
+        if Path(source).is_absolute():
+            self.refuse(key, "is an absolute path", "Write it relative to the project.", source)
+        elif not source or not path.exists():
             self.refuse(
                 key,
                 "is neither a URL (https://, http://, oci://) nor an existing path",
@@ -271,12 +273,15 @@ class _Reader:
                 self.refuse(key, f"holds version {found}, not {version}", f"Point it at a chart of {version}.", source)
 
 
-def parse(raw: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Settings:
+def parse(
+    raw: Mapping[str, Any], defaults: Mapping[str, Any] | None = None, in_the_clear: Sequence[str] = ()
+) -> Settings:
     """Check a whole config.
 
     Args:
         raw: Config values by key, without the project's namespace, as Pulumi gives them.
         defaults: Defaults by key; those of ``Pulumi.yaml`` unless given.
+        in_the_clear: Secrets that are not encrypted.
 
     Raises:
         SettingsError: Something is wrong; says everything that is.
@@ -300,6 +305,9 @@ def parse(raw: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> 
             False,
         )
     _check_secrets(reader)
+    for key in in_the_clear:
+        mend = f"Run `pulumi config set --secret {PROJECT}:{key}` again; without --secret it is readable."
+        reader.refuse(key, "stands in the stack file in the clear", mend)
     settings = Settings(
         stage=stage,
         kube_context=reader.text("kubeContext") or None,
@@ -404,30 +412,16 @@ def _check_secrets(reader: _Reader) -> None:
             )
 
 
-def load(config: Mapping[str, str], secret_keys: Callable[[str], bool]) -> Settings:
+def load(config: Mapping[str, str], is_secret: Callable[[str], bool]) -> Settings:
     """Check the running stack's config.
 
     Args:
         config: All of the stack's config, keys with their namespace.
-        secret_keys: Tells whether a key, with its namespace, is encrypted in the stack file.
+        is_secret: Tells whether a key, with its namespace, is encrypted in the stack file.
 
     Raises:
         SettingsError: Something is wrong with it, or a secret stands there in the clear.
     """
     prefix = f"{PROJECT}:"
     raw = {key.removeprefix(prefix): value for key, value in config.items() if key.startswith(prefix)}
-    settings = parse(raw)
-    open_secrets = [key for key in SECRET_KEYS if raw.get(key) and not secret_keys(prefix + key)]
-    if open_secrets:
-        raise SettingsError(
-            [
-                Problem(
-                    key=key,
-                    value=None,
-                    rule="stands in the stack file in the clear",
-                    mend=f"Run `pulumi config set --secret {prefix}{key}` again; without --secret it is readable.",
-                )
-                for key in open_secrets
-            ]
-        )
-    return settings
+    return parse(raw, in_the_clear=[key for key in SECRET_KEYS if raw.get(key) and not is_secret(prefix + key)])

@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 
-from components.chart_release import chart_release
-from components.connection import Connection, child
+from components.connection import child
+from components.control_plane import ControlPlane, ControlPlaneArgs, install
 from components.digest import digest
-from components.namespaces import own_namespace
 from components.operation import operation
 from model import helm_values, names
 from model.versions import DaprRelease
-from settings import Chart
 
 
 @dataclass(frozen=True, kw_only=True)
-class DaprInstallArgs:
+class DaprInstallArgs(ControlPlaneArgs):
     """What Dapr is installed from.
 
     Attributes:
-        connection: The cluster.
         release: The Dapr release.
-        chart: Its chart.
-        registry: Registry and path in front of Dapr's image names; None for the chart's own.
-        values: Further Helm values, checked already not to override what the mesh depends on.
-        registry_credentials: Credentials for a private registry, secret, or None.
-        timeout_seconds: How long the installation may take, in seconds.
     """
 
-    connection: Connection
     release: DaprRelease
-    chart: Chart
-    registry: str | None
-    values: Mapping[str, Any]
-    registry_credentials: pulumi.Input[str] | None
-    timeout_seconds: int
 
 
 class DaprInstall(pulumi.ComponentResource):
@@ -50,64 +35,73 @@ class DaprInstall(pulumi.ComponentResource):
     ``injector-ready`` waits until the sidecar injector serves, which is later than its pod says: a pod made
     before that would silently start without daprd.
 
+    ``services`` looks up where Dapr's Services answer, after each change of the release. (Not by Pulumi's reading
+    of existing resources: every refresh would report those as changed.)
+
     Attributes:
-        namespace: Name of Dapr's namespace; known only once Dapr is installed, so that whoever looks up its
-            Services by it waits for them.
+        namespace: Name of Dapr's namespace; known only once Dapr is installed.
+        services: The Services that every daprd talks to: by ``namespace/name``, their ``clusterIP`` and ``ports``.
+            Known only once Dapr is installed.
         version: The release's version.
         digest: Fingerprint of what is declared here.
     """
 
     namespace: pulumi.Output[str]
+    services: pulumi.Output[dict[str, Any]]
     version: pulumi.Output[str]
     digest: pulumi.Output[str]
 
     def __init__(self, name: str, args: DaprInstallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Install Dapr."""
         super().__init__("dapr-osm:components:DaprInstall", name, None, opts)
-        connection = args.connection
-        home = own_namespace(
-            f"{name}-namespace",
-            name=names.DAPR_NAMESPACE,
-            connection=connection,
-            parent=self,
-            registry_credentials=args.registry_credentials,
-        )
-        cluster_wide = operation(
-            f"{name}-cluster-wide",
-            create="record-cluster-wide",
-            delete="remove-cluster-wide",
-            environment={
-                "OPERATION_CRDS": json.dumps(args.release.crds),
-                "OPERATION_NAMESPACE": names.DAPR_NAMESPACE,
-            },
-            opts=child(self, *home.resources),
-        )
         values = helm_values.dapr(
-            release=args.release,
-            registry=args.registry,
-            pull_secret=names.REGISTRY_CREDENTIALS if home.pull_secret else None,
-            further=args.values,
+            release=args.release, registry=args.registry, pull_secret=args.pull_secret, further=args.values
         )
-        release = chart_release(
-            f"{name}-release",
-            name=names.DAPR_RELEASE_NAME,
-            chart=args.chart,
-            chart_name="dapr",
+        plane = ControlPlane(
             namespace=names.DAPR_NAMESPACE,
-            values=values,
-            timeout_seconds=args.timeout_seconds,
-            opts=child(self, *home.resources, cluster_wide, provider=connection.apply),
+            release_name=names.DAPR_RELEASE_NAME,
+            chart_name="dapr",
+            crds=args.release.crds,
         )
+        release = install(name, plane, args, values, parent=self)
+        declared = digest([args.release.version, args.chart.source, values])
         ready = operation(
             f"{name}-injector-ready",
             create="await-injector",
-            environment={
-                "OPERATION_NAMESPACE": names.DAPR_NAMESPACE,
-                "OPERATION_SECONDS": str(args.timeout_seconds),
-            },
+            environment={"OPERATION_NAMESPACE": names.DAPR_NAMESPACE},
             opts=child(self, release),
         )
+        services = operation(
+            f"{name}-services",
+            create="look-up-services",
+            environment={
+                "OPERATION_SERVICES": json.dumps(
+                    [
+                        names.API_SERVER_SERVICE,
+                        names.PLACEMENT_SERVICE,
+                        names.DAPR_API_SERVICE,
+                        names.SENTRY_SERVICE,
+                    ]
+                ),
+                # Another release may have other ports, so it is looked up anew.
+                "OPERATION_RELEASE": declared,
+            },
+            opts=child(self, ready),
+        )
         self.namespace = ready.stdout.apply(lambda _: names.DAPR_NAMESPACE)
+        self.services = services.stdout.apply(_parsed)
         self.version = pulumi.Output.from_input(args.release.version)
-        self.digest = pulumi.Output.from_input(digest([args.release.version, values]))
-        self.register_outputs({"namespace": self.namespace, "version": self.version, "digest": self.digest})
+        self.digest = pulumi.Output.from_input(declared)
+        self.register_outputs(
+            {
+                "namespace": self.namespace,
+                "services": self.services,
+                "version": self.version,
+                "digest": self.digest,
+            }
+        )
+
+
+def _parsed(stdout: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(stdout)
+    return found

@@ -128,7 +128,7 @@ class HelloKubernetesApps(pulumi.ComponentResource):
                     spec=k8s.apps.v1.DeploymentSpecArgs(
                         replicas=1,
                         selector=k8s.meta.v1.LabelSelectorArgs(match_labels={"app": app.label}),
-                        template=self._pod(app, service_account=app.name if accounts else None),
+                        template=self._pod(app, store, service_account=app.name if accounts else None),
                     ),
                     opts=child(self, *before, provider=provider),
                 )
@@ -152,6 +152,7 @@ class HelloKubernetesApps(pulumi.ComponentResource):
         self.digest = digest_of(
             args.images,
             args.stage.own_service_accounts,
+            args.read_all_secrets,
             store.digest,
             [mesh.pod_annotation, mesh.digest] if mesh else None,
         )
@@ -192,9 +193,14 @@ class HelloKubernetesApps(pulumi.ComponentResource):
             opts=child(self, role, provider=provider),
         )
 
-    def _pod(self, app: App, service_account: str | None) -> k8s.core.v1.PodTemplateSpecArgs:
+    def _pod(self, app: App, store: RedisStateStore, service_account: str | None) -> k8s.core.v1.PodTemplateSpecArgs:
         args, mesh = self._args, self._args.interception
-        annotations: dict[str, pulumi.Input[str]] = {"dapr.io/enabled": "true", "dapr.io/app-id": app.name}
+        annotations: dict[str, pulumi.Input[str]] = {
+            "dapr.io/enabled": "true",
+            "dapr.io/app-id": app.name,
+            # daprd reads its Components only when it starts, so another password needs another pod.
+            "dapr-osm/state-store": store.access_digest,
+        }
         if app.port is not None:
             annotations["dapr.io/app-port"] = str(app.port)
         if mesh is not None:

@@ -24,7 +24,7 @@ class MeshConfigExclusionsArgs:
     Attributes:
         connection: The cluster.
         mesh: What has to be there before the MeshConfig may be patched: the patch would create it.
-        dapr_namespace: Dapr's namespace, once its Services exist.
+        services: The Services that every daprd talks to, as the cluster has them (``DaprInstall.services``).
         permissive: Whether permissive traffic policy mode is on (step 3).
         exclude_api_server: Whether the API server's ClusterIP is excluded (step 4).
         port_scope: Whether placement's and Redis's ports are excluded mesh-wide or per pod (step 5).
@@ -34,7 +34,7 @@ class MeshConfigExclusionsArgs:
 
     connection: Connection
     mesh: pulumi.Resource
-    dapr_namespace: pulumi.Input[str]
+    services: pulumi.Input[dict[str, Any]]
     permissive: bool
     exclude_api_server: bool
     port_scope: PortScope
@@ -45,8 +45,8 @@ class MeshConfigExclusionsArgs:
 class MeshConfigExclusions(pulumi.ComponentResource):
     """The only writer of ``osm-mesh-config``: permissive mode, and the exclusion lists.
 
-    Ports and addresses are read from the cluster's own Services. Before those exist, a preview shows the
-    lists as not known yet.
+    Ports and addresses are those of the cluster's own Services. Before those exist, a preview shows the lists as
+    not known yet.
 
     OSM owns the MeshConfig's other fields, so this is a patch by server-side apply, under a field manager of its
     own. Removing the patch does not restore earlier values, which does not matter: the MeshConfig goes with OSM.
@@ -64,31 +64,18 @@ class MeshConfigExclusions(pulumi.ComponentResource):
     digest: pulumi.Output[str]
 
     def __init__(self, name: str, args: MeshConfigExclusionsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Look the Services up and patch the MeshConfig."""
+        """Work the lists out and patch the MeshConfig."""
         super().__init__("dapr-osm:components:MeshConfigExclusions", name, None, opts)
 
-        def service(resource_name: str, namespace: pulumi.Input[str], service_name: str) -> k8s.core.v1.Service:
-            return k8s.core.v1.Service.get(
-                f"{name}-{resource_name}",
-                pulumi.Output.concat(namespace, "/", service_name),
-                opts=child(self, provider=args.connection.apply),
-            )
-
-        def ports(control_plane_service: str) -> pulumi.Output[list[dict[str, Any]]]:
-            found = service(control_plane_service, args.dapr_namespace, control_plane_service)
-            return found.spec.apply(lambda spec: [{"name": port.name, "port": port.port} for port in spec.ports or []])
-
-        # The API server's address is known from the start, but only wanted once there is a mesh.
-        api_server = service("api-server", "default", "kubernetes")
-        computed: pulumi.Output[Exclusions] = pulumi.Output.all(
-            api_server.spec.apply(lambda spec: spec.cluster_ip),
-            ports("dapr-placement-server"),
-            ports("dapr-api"),
-            ports("dapr-sentry"),
-        ).apply(
-            lambda found: exclusions.compute(
-                api_server_ip=found[0] if args.exclude_api_server else None,
-                services=ServicePorts(placement=found[1], api=found[2], sentry=found[3], redis=redis.service_ports()),
+        computed: pulumi.Output[Exclusions] = pulumi.Output.from_input(args.services).apply(
+            lambda services: exclusions.compute(
+                api_server_ip=services[names.API_SERVER_SERVICE]["clusterIP"] if args.exclude_api_server else None,
+                services=ServicePorts(
+                    placement=services[names.PLACEMENT_SERVICE]["ports"],
+                    api=services[names.DAPR_API_SERVICE]["ports"],
+                    sentry=services[names.SENTRY_SERVICE]["ports"],
+                    redis=redis.service_ports(),
+                ),
                 redis_port_name=redis.PORT_NAME,
                 scope=args.port_scope,
                 extra_ports=args.extra_ports,

@@ -51,10 +51,12 @@ class RedisStateStore(pulumi.ComponentResource):
 
     Attributes:
         secret_name: Name of the Secret with the password.
+        access_digest: Fingerprint of how daprd gets in; a daprd from before a change of it is shut out.
         digest: Fingerprint of what is declared here.
     """
 
     secret_name: pulumi.Output[str]
+    access_digest: pulumi.Output[str]
     digest: pulumi.Output[str]
 
     def __init__(self, name: str, args: RedisStateStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -76,7 +78,7 @@ class RedisStateStore(pulumi.ComponentResource):
         )
         self.secret_name = pulumi.Output.unsecret(secret.metadata.apply(lambda meta: str(meta.name)))
         deployment = k8s.apps.v1.Deployment(
-            name,
+            f"{name}-server",
             metadata=k8s.meta.v1.ObjectMetaArgs(name=names.REDIS, namespace=namespace, labels=labels),
             spec=k8s.apps.v1.DeploymentSpecArgs(
                 replicas=1,
@@ -123,8 +125,11 @@ class RedisStateStore(pulumi.ComponentResource):
             # daprd gives up when its state store does not answer, so the Component comes when Redis does.
             opts=child(self, args.home.namespace, args.dapr, deployment, service, provider=provider),
         )
-        self.digest = digest_of(args.image, self.secret_name, args.password_in_component)
-        self.register_outputs({"secret_name": self.secret_name, "digest": self.digest})
+        self.access_digest = digest_of(self.secret_name, args.password_in_component)
+        self.digest = digest_of(args.image, self.access_digest)
+        self.register_outputs(
+            {"secret_name": self.secret_name, "access_digest": self.access_digest, "digest": self.digest}
+        )
 
     def _pod(self, args: RedisStateStoreArgs, labels: dict[str, str]) -> k8s.core.v1.PodTemplateSpecArgs:
         probe: dict[str, Any] = {"tcp_socket": k8s.core.v1.TCPSocketActionArgs(port=redis.PORT_NAME)}

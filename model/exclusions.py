@@ -101,6 +101,9 @@ class Exclusions:
         }
 
 
+NO_EXCLUSIONS: Final = Exclusions(ip_ranges={}, mesh_ports=(), pod_ports=())
+
+
 def unique(numbers: Iterable[int]) -> list[int]:
     """Each number once, in the order of first appearance."""
     return list(dict.fromkeys(numbers))

@@ -18,6 +18,12 @@ DAPR_RELEASE_NAME: Final = "dapr"
 # osm-bootstrap, the ServiceAccount and the clean-up hook are all named after it.
 OSM_RELEASE_NAME: Final = "osm"
 
+# What every daprd talks to, as namespace/name.
+API_SERVER_SERVICE: Final = "default/kubernetes"
+PLACEMENT_SERVICE: Final = f"{DAPR_NAMESPACE}/dapr-placement-server"
+DAPR_API_SERVICE: Final = f"{DAPR_NAMESPACE}/dapr-api"
+SENTRY_SERVICE: Final = f"{DAPR_NAMESPACE}/dapr-sentry"
+
 STATE_STORE: Final = "statestore"
 REDIS: Final = "redis"
 REDIS_PASSWORD_KEY: Final = "redis-password"  # noqa: S105 - a key's name

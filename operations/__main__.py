@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from model.expectation import Expectation
-from operations import cluster_wide, injector, mesh, verify
+from operations import cluster_wide, injector, mesh, services, verify
 from operations.cluster import Cluster
 from operations.errors import OperationError
 
@@ -24,12 +24,18 @@ def _record_cluster_wide(cluster: Cluster, env: Environment) -> str:
 
 
 def _remove_cluster_wide(cluster: Cluster, env: Environment) -> str:
+    if not env.get(PREVIOUS):
+        raise OperationError(f"{PREVIOUS} is not set: without the record of what was there before, nothing is removed")
     cluster_wide.remove(cluster, cluster_wide.ClusterWide.from_environment(env), env[PREVIOUS])
     return ""
 
 
 def _await_injector(cluster: Cluster, env: Environment) -> str:
-    return injector.await_injector(cluster, namespace=env["OPERATION_NAMESPACE"], seconds=int(env["OPERATION_SECONDS"]))
+    return injector.await_injector(cluster, namespace=env["OPERATION_NAMESPACE"])
+
+
+def _look_up_services(cluster: Cluster, env: Environment) -> str:
+    return services.look_up(cluster, json.loads(env["OPERATION_SERVICES"]))
 
 
 def _await_mesh(cluster: Cluster, env: Environment) -> str:
@@ -39,7 +45,6 @@ def _await_mesh(cluster: Cluster, env: Environment) -> str:
         mesh_config=env["OPERATION_MESH_CONFIG"],
         crds=json.loads(env["OPERATION_CRDS"]),
         webhooks=json.loads(env["OPERATION_WEBHOOKS"]),
-        seconds=int(env["OPERATION_SECONDS"]),
     )
 
 
@@ -51,14 +56,22 @@ def _withdraw_policies(cluster: Cluster, env: Environment) -> str:
 
 def _verify(cluster: Cluster, env: Environment) -> str:
     # A Command hands it over in its environment, a person by `pulumi stack output expectation | ...`.
-    expectation = env.get("OPERATION_EXPECTATION") or sys.stdin.read()
-    return json.dumps(verify.verify(cluster, Expectation.from_json(expectation)))
+    text = env.get("OPERATION_EXPECTATION") or sys.stdin.read()
+    try:
+        expectation = Expectation.from_json(text)
+    except (ValueError, KeyError, TypeError) as error:
+        raise OperationError(
+            "there is nothing to verify: standard input must be the stack's output `expectation`. "
+            "Run: pulumi stack output expectation | .venv/bin/python -m operations verify"
+        ) from error
+    return json.dumps(verify.verify(cluster, expectation))
 
 
 OPERATIONS: Final[Mapping[str, Callable[[Cluster, Environment], str]]] = {
     "record-cluster-wide": _record_cluster_wide,
     "remove-cluster-wide": _remove_cluster_wide,
     "await-injector": _await_injector,
+    "look-up-services": _look_up_services,
     "await-mesh": _await_mesh,
     "withdraw-policies": _withdraw_policies,
     "verify": _verify,

@@ -57,21 +57,26 @@ def record(cluster: Cluster, wanted: ClusterWide, previous: str | None) -> str:
     Args:
         cluster: The cluster.
         wanted: The objects to look for.
-        previous: What this printed the first time, when it runs again. It stands: what has come since is ours.
+        previous: What this printed before, when it runs again. It stands for the objects it was about: those that
+            have come since are ours. Only what was not looked for then, since it is another release's, is now.
 
     Returns:
-        JSON: names by kind.
+        JSON: by kind, for each name whether it was there.
     """
-    if previous:
-        return previous
-    there = {
-        kind: [name for name in names if cluster.get(f"{PATHS[kind]}/{name}") is not None]
+    known: dict[str, dict[str, bool]] = json.loads(previous) if previous else {}
+    recorded = {
+        kind: {
+            name: known[kind][name] if name in known.get(kind, {}) else cluster.get(f"{PATHS[kind]}/{name}") is not None
+            for name in names
+        }
         for kind, names in wanted.objects.items()
     }
-    found = {kind: names for kind, names in there.items() if names}
-    for kind, names in found.items():
-        say(f"{kind} {', '.join(names)}: there before this stack, so they stay when it goes")
-    return json.dumps(found)
+    for kind, names in recorded.items():
+        if foreign := [name for name, there in names.items() if there]:
+            say(f"{kind} {', '.join(foreign)}: there before this stack, so they stay when it goes")
+    # What an earlier release brought and this one lacks is still ours to remove.
+    kinds = [*known, *(kind for kind in recorded if kind not in known)]
+    return json.dumps({kind: {**known.get(kind, {}), **recorded.get(kind, {})} for kind in kinds})
 
 
 def remove(cluster: Cluster, wanted: ClusterWide, recorded: str) -> None:
@@ -84,12 +89,10 @@ def remove(cluster: Cluster, wanted: ClusterWide, recorded: str) -> None:
 
     Raises:
         OperationError: Someone else's custom resources still use one of the CRDs. Deleting a CRD deletes all of
-            its objects, so nothing is deleted then.
+            its objects, so no CRD is deleted then.
     """
-    foreign: dict[str, list[str]] = json.loads(recorded)
-    ours = {
-        kind: [name for name in names if name not in foreign.get(kind, [])] for kind, names in wanted.objects.items()
-    }
+    known: dict[str, dict[str, bool]] = json.loads(recorded)
+    ours = {kind: [name for name, foreign in names.items() if not foreign] for kind, names in known.items()}
     # Webhooks first: without the control plane nobody answers them, and they would block what follows.
     for kind, names in ours.items():
         if kind == CRDS:
@@ -97,16 +100,17 @@ def remove(cluster: Cluster, wanted: ClusterWide, recorded: str) -> None:
         for name in names:
             if cluster.delete(f"{PATHS[kind]}/{name}"):
                 say(f"deleted {kind}/{name}")
-    in_use = [used for name in ours[CRDS] for used in _used_by_others(cluster, name, wanted.namespace)]
+    crds = ours.get(CRDS, [])
+    in_use = [used for name in crds for used in _used_by_others(cluster, name, wanted.namespace)]
     if in_use:
         raise OperationError(
             "these objects are not of this stack, and deleting their CustomResourceDefinitions would delete them: "
             f"{', '.join(in_use)}. Move or delete them, then run `pulumi destroy` again."
         )
-    for name in ours[CRDS]:
+    for name in crds:
         if cluster.delete(f"{PATHS[CRDS]}/{name}"):
             say(f"deleted {CRDS}/{name}")
-    _await_gone(cluster, ours[CRDS])
+    _await_gone(cluster, crds)
 
 
 def _used_by_others(cluster: Cluster, crd_name: str, own_namespace: str) -> list[str]:

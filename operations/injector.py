@@ -18,9 +18,11 @@ from operations.errors import OperationError
 # Names of Dapr's chart.
 INJECTOR: Final = "dapr-sidecar-injector"
 SIDECAR: Final = "daprd"
+# Helm has waited for the pods already, so what is left takes seconds.
+SECONDS: Final = 120
 
 
-def await_injector(cluster: Cluster, *, namespace: str, seconds: int) -> str:
+def await_injector(cluster: Cluster, *, namespace: str, seconds: int = SECONDS) -> str:
     """Wait until the API server has the injector look at new pods.
 
     Asks the API server what it would make of a pod, without making one (a server-side dry run), until the answer

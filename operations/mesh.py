@@ -14,6 +14,9 @@ from operations.diagnosis import explain
 from operations.errors import OperationError
 from operations.progress import say
 
+# Helm has waited for the pods already, so what is left takes seconds.
+SECONDS: Final = 120
+
 # The kinds of SMI objects that this project makes, with where they live.
 POLICY_PATHS: Final = {
     "TrafficTarget": ("access.smi-spec.io/v1alpha3", "traffictargets"),
@@ -29,7 +32,7 @@ def await_mesh(
     mesh_config: str,
     crds: Sequence[str],
     webhooks: Mapping[str, Sequence[str]],
-    seconds: int,
+    seconds: int = SECONDS,
 ) -> str:
     """Wait until OSM has made everything that it makes by itself.
 

@@ -188,37 +188,46 @@ def _orders_flow(cluster: Cluster, expected: Expectation, pods: AppPods, deadlin
 
 def _orders_stop(cluster: Cluster, expected: Expectation, pods: AppPods, deadline: float) -> dict[str, Any]:
     """Wait until no order arrives any more, while the mesh refuses calls and everything else is well."""
-    namespace = expected.namespace
-    seen = False
-    while True:
-        start, quiet_from = datetime.now(UTC), time.monotonic()
-        refused_before = _refused(cluster, namespace, pods)
-        restarts_before = _restarts(cluster, namespace)
-        while not _orders(cluster, namespace, pods, start).received:
-            quiet = time.monotonic() - quiet_from
-            refused = _refused(cluster, namespace, pods) - refused_before if quiet >= QUIET_SECONDS else 0
-            if refused > 0:
-                _check_nothing_crashed(cluster, expected, restarts_before)
-                verdict = f"no order arrived for {round(quiet)} s, and the mesh refused {refused} calls"
-                return {"persisted": 0, "refusedByMesh": refused, "verdict": verdict}
-            if time.monotonic() > deadline:
-                if seen and quiet < QUIET_SECONDS:
-                    break
-                raise VerificationError(
-                    _lines(
-                        f"stage {expected.stage}: no order arrives, as it should be, but for {round(quiet)} s neither "
-                        "Envoy has refused a call, so it is not the mesh that stops them:",
-                        _why(cluster, expected, pods),
-                    )
-                )
-            time.sleep(POLL_SECONDS)
-        else:
-            seen = True
-        if time.monotonic() > deadline:
+    heard = False
+    while not (heard and time.monotonic() > deadline):
+        restarts = _restarts(cluster, expected.namespace)
+        silence, refused = _listen(cluster, expected.namespace, pods, deadline)
+        if refused:
+            _check_nothing_crashed(cluster, expected, restarts)
+            verdict = f"no order arrived for {round(silence)} s, and the mesh refused {refused} calls"
+            return {"persisted": 0, "refusedByMesh": refused, "verdict": verdict}
+        if silence:
             raise VerificationError(
-                f"stage {expected.stage}: orders must stop, but after {expected.seconds} s nodeapp still gets them. "
-                "Something allows the call: permissive mode, or an SMI policy of someone else's."
+                _lines(
+                    f"stage {expected.stage}: no order arrives, as it should be, but for {round(silence)} s neither "
+                    "Envoy has refused a call, so it is not the mesh that stops them:",
+                    _why(cluster, expected, pods),
+                )
             )
+        heard = True
+    raise VerificationError(
+        f"stage {expected.stage}: orders must stop, but after {expected.seconds} s nodeapp still gets them. "
+        "Something allows the call: permissive mode, or an SMI policy of someone else's."
+    )
+
+
+def _listen(cluster: Cluster, namespace: str, pods: AppPods, deadline: float) -> tuple[float, int]:
+    """Listen until an order arrives, or until a long silence in which the mesh refused calls, or time is up.
+
+    Returns:
+        The seconds of silence, and the calls that the mesh refused in it; zeros where an order arrived. A silence
+        that has begun is listened to until it is long enough, whatever the time.
+    """
+    start, began = datetime.now(UTC), time.monotonic()
+    before = _refused(cluster, namespace, pods)
+    while not _orders(cluster, namespace, pods, start).received:
+        silence = time.monotonic() - began
+        if silence >= QUIET_SECONDS:
+            refused = _refused(cluster, namespace, pods) - before
+            if refused > 0 or time.monotonic() > deadline:
+                return silence, refused
+        time.sleep(POLL_SECONDS)
+    return 0.0, 0
 
 
 def _orders(cluster: Cluster, namespace: str, pods: AppPods, since: datetime) -> Orders:

@@ -11,6 +11,9 @@ from lab import api
 from tests.support import lab
 from tests.support.kubectl import Kubectl
 
+# The stacks that the tests make.
+STACKS = ("walk", "other")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Everything in this folder needs the running lab."""
@@ -39,3 +42,16 @@ def kubectl(running_lab: None) -> Kubectl:
 def stack_folder(running_lab: None) -> Path:
     """Where the test stacks keep their config; beside their state, so that a broken run can be cleaned up later."""
     return api.paths().data / "test-stacks"
+
+
+@pytest.fixture(scope="session")
+def empty_cluster(stack_folder: Path, kubectl: Kubectl) -> None:
+    """The lab's cluster without any Dapr or OSM: what broken test runs left is destroyed, other stacks are not."""
+    for name in STACKS:
+        left = lab.stack(name, stack_folder)
+        if left.resources():
+            left.cli("cancel", "--yes", "--stack", name, ok=None)  # the lock of a run that was killed
+            left.destroy()
+    namespaces = {item["metadata"]["name"] for item in kubectl.items("namespaces")}
+    taken = namespaces & {"dapr-system", "osm-system", "dapr-test"}
+    assert not taken, f"{taken} are there already; if they are the lab's own stack, run `make down` first"

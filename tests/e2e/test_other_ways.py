@@ -24,7 +24,7 @@ CREDENTIALS = json.dumps({"auths": {"registry.example": {"auth": "bm90OnVzZWQ="}
 
 
 @pytest.fixture(scope="module")
-def before(running_lab: None) -> dict[inventory.Key, str]:
+def before(empty_cluster: None) -> dict[inventory.Key, str]:
     """The cluster without any Dapr or OSM."""
     return inventory.take(lab.cluster())
 
@@ -48,8 +48,6 @@ def other(
             extraPortExclusions=[9999],
             extraIpRangeExclusions=["192.0.2.0/24"],
         )
-        if stack.resources():
-            stack.destroy()
         secret = ("config", "set", "--secret", "--stack", stack.name, "--config-file", str(stack.file))
         stack.cli(*secret, "registryCredentials", stdin=CREDENTIALS)
         stack.up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from tests.e2e.judge import PROMISES, judge
 from tests.e2e.moves import expected
 from tests.support import inventory, lab
 from tests.support.kubectl import Kubectl
-from tests.support.stack import Stack
+from tests.support.stack import Stack, Step
 
 STAGES = tuple(PROMISES)
 # How long a cluster may take to tidy up after itself: endpoints, and objects that go with their namespace.
@@ -42,14 +43,9 @@ class Walk:
 
 
 @pytest.fixture(scope="module")
-def walk(running_lab: None, stack_folder: Path) -> Iterator[Walk]:
+def walk(empty_cluster: None, stack_folder: Path) -> Iterator[Walk]:
     """The stack ``walk``, on a cluster without any Dapr or OSM."""
     stack = lab.stack("walk", stack_folder)
-    if stack.resources():
-        stack.destroy()  # what a broken run left
-    namespaces = {item["metadata"]["name"] for item in lab.kubectl().items("namespaces")}
-    taken = namespaces & {"dapr-system", "osm-system", "dapr-test"}
-    assert not taken, f"{taken} are there already; if they are the lab's own stack, run `make down` first"
     walking = Walk(stack=stack, before=inventory.take(lab.cluster()))
     yield walking
     if stack.resources():
@@ -127,9 +123,30 @@ def test_the_password_is_nowhere_in_the_clear(walk: Walk, kubectl: Kubectl) -> N
 
 
 def test_neither_kubeconfig_nor_context_is_in_the_state(walk: Walk) -> None:
-    state = str(walk.stack.state())
-    assert str(lab.kubectl().kubeconfig) not in state
-    assert "dapr-osm-lab" not in state, "the context's name"
+    for resource in walk.stack.resources():
+        held = json.dumps([resource.get(part) for part in ("id", "inputs", "outputs")])
+        assert str(lab.kubectl().kubeconfig) not in held, resource["urn"]
+        assert "dapr-osm-lab" not in held, f"the context's name in {resource['urn']}"
+
+
+def test_another_password_reaches_redis_and_every_daprd(walk: Walk, kubectl: Kubectl) -> None:
+    walk.stack.set_password()
+    assert walk.stack.preview() == {
+        Step(op="replace", name="hello-redis-password"),
+        *(
+            Step(op="update", name=name)
+            for name in (
+                "hello-redis-server",
+                "hello-redis-component",
+                "hello-secret-reader",
+                "hello-nodeapp",
+                "hello-pythonapp",
+                "verification-run",
+            )
+        ),
+    }
+    walk.to("smi")
+    judge(kubectl, "smi")
 
 
 def test_destroy_leaves_the_cluster_as_it_was(walk: Walk) -> None:

@@ -53,7 +53,7 @@ class Kubectl:
             timeout=120,
             check=False,
         )
-        if "the server doesn't have a resource type" in done.stderr:
+        if "have a resource type" in done.stderr or "could not find the requested resource" in done.stderr:
             return []
         assert done.returncode == 0, done.stderr
         return list(json.loads(done.stdout)["items"])

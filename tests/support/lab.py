@@ -29,6 +29,7 @@ def stack(name: str, folder: Path, **config: Any) -> Stack:
         folder: Where its config file is kept.
         config: Settings beside those of ``Pulumi.lab.yaml``.
     """
+    api.working_stack_file()  # makes the lab's backend and passphrase where this is their first use
     base = committed_config("Pulumi.lab.yaml") | {f"dapr-osm:{key}": value for key, value in config.items()}
     made = Stack(name=name, folder=folder, environment=api.environment(), base=base)
     made.init()

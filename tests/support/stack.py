@@ -96,12 +96,16 @@ class Stack:
             self.cli("stack", "init", self.name, cwd=self.folder)
         salt = yaml.safe_load(self.file.read_text())["encryptionsalt"]
         self.file.write_text(yaml.safe_dump({"encryptionsalt": salt, "config": dict(self.base)}))
+        self.set_password()
+        self.config = yaml.safe_load(self.file.read_text())["config"]
+
+    def set_password(self) -> None:
+        """Give Redis a new password, with signs in it that a shell or redis.conf would stumble over."""
         self.password = secrets.token_urlsafe(12) + " \"\\'#"
         self.cli(
             *("config", "set", "--secret", "--stack", self.name, "--config-file", str(self.file), "redisPassword"),
             stdin=self.password,
         )
-        self.config = yaml.safe_load(self.file.read_text())["config"]
 
     def configure(self, **values: Any) -> None:
         """Set config values; None takes one back to what the stack started with."""

@@ -1,0 +1,23 @@
+"""A machine whose KUBECONFIG names one cluster, and a program run on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+CONTEXT = "somewhere"
+
+
+@pytest.fixture(scope="package", autouse=True)
+def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The only kubeconfig there is, with nothing of the surrounding machine's Pulumi in the environment."""
+    path = tmp_path_factory.mktemp("kubeconfig") / "config"
+    path.write_text(f"current-context: {CONTEXT}\ncontexts:\n- name: {CONTEXT}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        for key in [key for key in os.environ if key.startswith("PULUMI_")]:
+            patch.delenv(key)
+        patch.setenv("KUBECONFIG", str(path))
+        yield path

@@ -1,0 +1,199 @@
+"""Which resources each stage has, of what type, under which names, and whose they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from model.stage import Stage
+
+from .program import STAGES, at, run
+from .recording import Graph
+
+NAMESPACE = "kubernetes:core/v1:Namespace"
+SERVICE = "kubernetes:core/v1:Service"
+SECRET = "kubernetes:core/v1:Secret"  # noqa: S105 - a type token
+ACCOUNT = "kubernetes:core/v1:ServiceAccount"
+DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+ROLE = "kubernetes:rbac.authorization.k8s.io/v1:Role"
+BINDING = "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding"
+RELEASE = "kubernetes:helm.sh/v3:Release"
+COMMAND = "command:local:Command"
+PROVIDER = "pulumi:providers:kubernetes"
+OURS = "dapr-osm:components"
+
+# Type, resource's name, Kubernetes object's (or release's) name, parent's name.
+Row = tuple[str, str, str | None, str]
+
+DAPR_STAGE: set[Row] = {
+    (PROVIDER, "cluster", None, ""),
+    (PROVIDER, "cluster-create-only", None, ""),
+    (f"{OURS}:DaprInstall", "dapr", None, ""),
+    (NAMESPACE, "dapr-namespace", "dapr-system", "dapr"),
+    (COMMAND, "dapr-cluster-wide", None, "dapr"),
+    (RELEASE, "dapr-release", "dapr", "dapr"),
+    (COMMAND, "dapr-injector-ready", None, "dapr"),
+    (COMMAND, "dapr-services", None, "dapr"),
+    (f"{OURS}:HelloKubernetesApps", "hello", None, ""),
+    (NAMESPACE, "hello-namespace", "dapr-test", "hello"),
+    (f"{OURS}:RedisStateStore", "hello-redis", None, "hello"),
+    (SECRET, "hello-redis-password", None, "hello-redis"),
+    (DEPLOYMENT, "hello-redis-server", "redis", "hello-redis"),
+    (SERVICE, "hello-redis-service", "redis", "hello-redis"),
+    ("kubernetes:dapr.io/v1alpha1:Component", "hello-redis-component", "statestore", "hello-redis"),
+    (ROLE, "hello-secret-reader", "secret-reader", "hello"),
+    (BINDING, "hello-dapr-secret-reader", "dapr-secret-reader", "hello"),
+    (DEPLOYMENT, "hello-nodeapp", "nodeapp", "hello"),
+    (SERVICE, "hello-nodeapp-service", "nodeapp", "hello"),
+    (DEPLOYMENT, "hello-pythonapp", "pythonapp", "hello"),
+    (f"{OURS}:Verification", "verification", None, ""),
+    (COMMAND, "verification-run", None, "verification"),
+}
+MESH: set[Row] = {
+    (f"{OURS}:OsmInstall", "osm", None, ""),
+    (NAMESPACE, "osm-namespace", "osm-system", "osm"),
+    (COMMAND, "osm-cluster-wide", None, "osm"),
+    (RELEASE, "osm-release", "osm", "osm"),
+    (COMMAND, "osm-mesh-ready", None, "osm"),
+    (f"{OURS}:MeshConfigExclusions", "exclusions", None, ""),
+    (
+        "kubernetes:config.openservicemesh.io/v1alpha2:MeshConfigPatch",
+        "exclusions-patch",
+        "osm-mesh-config",
+        "exclusions",
+    ),
+}
+WITHDRAWAL: set[Row] = {(f"{OURS}:SmiPolicies", "smi", None, ""), (COMMAND, "smi-withdraw", None, "smi")}
+ACCOUNTS: set[Row] = {
+    (ACCOUNT, "hello-nodeapp-account", "nodeapp", "hello"),
+    (ACCOUNT, "hello-pythonapp-account", "pythonapp", "hello"),
+}
+POLICIES: set[Row] = {
+    ("kubernetes:specs.smi-spec.io/v1alpha4:HTTPRouteGroup", "smi-routes", "nodeapp-service-routes", "smi"),
+    (
+        "kubernetes:access.smi-spec.io/v1alpha3:TrafficTarget",
+        "smi-traffic-target",
+        "pythodapp-traffic-target",
+        "smi",
+    ),
+}
+EXPECTED: dict[Stage, set[Row]] = {
+    Stage.DAPR: DAPR_STAGE,
+    Stage.PERMISSIVE: DAPR_STAGE | MESH,
+    Stage.LOCKED: DAPR_STAGE | MESH | ACCOUNTS | WITHDRAWAL,
+    Stage.SMI: DAPR_STAGE | MESH | ACCOUNTS | WITHDRAWAL | POLICIES,
+}
+
+
+def rows(graph: Graph) -> set[Row]:
+    return {(one.type, one.name, one.object_name, graph.parent_of(one)) for one in graph.everything}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_has_exactly_these_resources(stage: Stage) -> None:
+    assert rows(at(stage)) == EXPECTED[stage]
+
+
+def test_only_the_last_move_of_the_walkthrough_adds_nothing_but_policies() -> None:
+    locked, smi = at(Stage.LOCKED), at(Stage.SMI)
+    assert rows(smi) - rows(locked) == POLICIES
+    changed = {name for name in locked.resources if locked[name].inputs != smi[name].inputs}
+    assert changed == {"smi-withdraw", "verification-run"}, "no pod is rolled and no list changed by it"
+
+
+def test_the_move_from_permissive_to_locked_touches_only_what_it_is_about() -> None:
+    before, after = at(Stage.PERMISSIVE), at(Stage.LOCKED)
+    changed = {name for name in before.resources if before[name].inputs != after[name].inputs}
+    assert changed == {
+        "exclusions-patch",
+        "hello-dapr-secret-reader",
+        "hello-nodeapp",
+        "hello-pythonapp",
+        "verification-run",
+    }
+    traffic = before["exclusions-patch"].inputs["spec"]["traffic"], after["exclusions-patch"].inputs["spec"]["traffic"]
+    assert {key for key in traffic[0] if traffic[0][key] != traffic[1][key]} == {"enablePermissiveTrafficPolicyMode"}
+
+
+def test_the_move_into_the_mesh_touches_the_apps_and_their_namespace_only() -> None:
+    before, after = at(Stage.DAPR), at(Stage.PERMISSIVE)
+    changed = {name for name in before.resources if before[name].inputs != after[name].inputs}
+    assert changed == {"hello-namespace", "hello-nodeapp", "hello-pythonapp", "verification-run"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_second_run_of_the_same_config_declares_the_same(stage: Stage) -> None:
+    one, two = at(stage), run(stage=stage.value)
+    assert {r.urn: (r.inputs, r.dependencies, r.provider) for r in one.everything} == {
+        r.urn: (r.inputs, r.dependencies, r.provider) for r in two.everything
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_first_preview_shows_the_same_resources_as_the_update(stage: Stage) -> None:
+    assert rows(run(stage=stage.value, preview=True)) == EXPECTED[stage]
+
+
+@pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_nothing_on_the_cluster_is_read_by_pulumi_itself(stage: Stage, preview: bool) -> None:
+    graph = run(stage=stage.value, preview=preview)
+    assert not [one.name for one in graph.everything if one.read], "every refresh would report it as changed"
+
+
+def test_services_of_the_control_planes_are_never_made_here() -> None:
+    made = {one.object_name for stage in STAGES for one in at(stage).of_type(SERVICE)}
+    assert made == {"redis", "nodeapp"}
+
+
+# --- components -------------------------------------------------------------------------------------------------
+
+TOKENS = {
+    "dapr-osm:components:DaprInstall",
+    "dapr-osm:components:HelloKubernetesApps",
+    "dapr-osm:components:MeshConfigExclusions",
+    "dapr-osm:components:OsmInstall",
+    "dapr-osm:components:RedisStateStore",
+    "dapr-osm:components:SmiPolicies",
+    "dapr-osm:components:Verification",
+}
+
+
+def test_a_type_token_never_changes_since_a_changed_one_replaces_everything_under_it() -> None:
+    assert {one.type for stage in STAGES for one in at(stage).components.values()} == TOKENS
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_component_registers_outputs_that_are_known(stage: Stage) -> None:
+    for component in at(stage).components.values():
+        assert component.outputs, f"{component.name} registers none, and so never shows as done"
+        assert all(value is not None for value in component.outputs.values())
+
+
+def test_components_register_exactly_the_outputs_that_they_declare() -> None:
+    outputs = {name: set(one.outputs or {}) for name, one in at(Stage.SMI).components.items()}
+    assert outputs == {
+        "dapr": {"namespace", "services", "version", "digest"},
+        "osm": {"namespace", "version", "digest"},
+        "exclusions": {"exclusions", "pod_annotation", "injection_digest", "digest"},
+        "hello": {"namespace", "digest"},
+        "hello-redis": {"secret_name", "access_digest", "digest"},
+        "smi": {"digest"},
+        "verification": {"findings"},
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_childs_name_starts_with_its_components(stage: Stage) -> None:
+    graph = at(stage)
+    for one in graph.everything:
+        parent = graph.parent_of(one)
+        if parent:
+            assert one.name.startswith(parent), "two instances of a component would else meet in one name"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_only_components_and_providers_stand_at_the_top(stage: Stage) -> None:
+    graph = at(stage)
+    for one in graph.everything:
+        if not graph.parent_of(one):
+            assert not one.custom or one.type == PROVIDER

@@ -1,0 +1,1 @@
+"""Pure tests: no Pulumi, no cluster, nothing waited for."""

@@ -1,0 +1,185 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model import helm_values, names
+from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
+
+RELEASE = DAPR_RELEASES[DEFAULT_DAPR_VERSION]
+
+trees = st.recursive(
+    st.one_of(st.integers(), st.text(max_size=3), st.booleans(), st.none(), st.lists(st.integers(), max_size=2)),
+    lambda inner: st.dictionaries(st.sampled_from(["a", "b", "c"]), inner, max_size=3),
+    max_leaves=12,
+)
+values = st.dictionaries(st.sampled_from(["a", "b", "c"]), trees, max_size=3)
+
+
+def lookup(tree: Any, path: tuple[str, ...]) -> Any:
+    for part in path:
+        if not isinstance(tree, dict) or part not in tree:
+            return ...
+        tree = tree[part]
+    return tree
+
+
+def scalars(tree: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    if not isinstance(tree, dict):
+        return {path: tree}
+    return {p: v for key, inner in tree.items() for p, v in scalars(inner, (*path, key)).items()}
+
+
+def test_values_are_merged_at_any_depth() -> None:
+    base = {"osm": {"image": {"registry": "r"}, "meshName": "osm"}, "list": [1, 2]}
+    over = {"osm": {"image": {"tag": "t"}}, "list": [3], "more": 1}
+    assert helm_values.merged(base, over) == {
+        "osm": {"image": {"registry": "r", "tag": "t"}, "meshName": "osm"},
+        "list": [3],
+        "more": 1,
+    }
+
+
+@given(values, values)
+def test_merging_changes_neither_side(base: dict[str, Any], over: dict[str, Any]) -> None:
+    before = copy.deepcopy((base, over))
+    helm_values.merged(base, over)
+    assert (base, over) == before
+
+
+@given(values, values)
+def test_everything_of_the_second_side_is_in_the_result(base: dict[str, Any], over: dict[str, Any]) -> None:
+    result = helm_values.merged(base, over)
+    for path, value in scalars(over).items():
+        assert lookup(result, path) == value
+
+
+@given(values, values)
+def test_what_only_the_first_side_says_survives(base: dict[str, Any], over: dict[str, Any]) -> None:
+    result = helm_values.merged(base, over)
+    for path, value in scalars(base).items():
+        if all(isinstance(lookup(over, path[:depth]), dict) for depth in range(len(path))) and (
+            lookup(over, path) is ...
+        ):
+            assert lookup(result, path) == value
+
+
+@given(values)
+def test_merging_with_nothing_changes_nothing(tree: dict[str, Any]) -> None:
+    assert helm_values.merged(tree, {}) == helm_values.merged({}, tree) == tree
+
+
+# --- protected keys ---------------------------------------------------------------------------------------------
+
+PROTECTED = {"a.b.c": "reason"}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"a": {"b": {"c": 1}}},
+        {"a": {"b": {"c": None}}},
+        {"a": {"b": {"c": {"deeper": 1}}}},
+        {"a": {"b": None}},
+        {"a": {"b": "text"}},
+        {"a": None},
+        {"a": []},
+        {"a": 0},
+    ],
+)
+def test_a_value_at_or_above_a_protected_key_overrides_it(values: dict[str, Any]) -> None:
+    assert helm_values.overridden(values, PROTECTED) == PROTECTED
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"a": {}}, {"a": {"b": {}}}, {"a": {"b": {"d": 1}}}, {"b": {"c": 1}}, {"a.b.c": 1}, {"a": {"c": {"b": 1}}}],
+)
+def test_a_value_beside_a_protected_key_leaves_it_alone(values: dict[str, Any]) -> None:
+    assert helm_values.overridden(values, PROTECTED) == {}
+
+
+@given(values, st.sampled_from(["a.b", "a.b.c", "b", "c.a"]))
+def test_what_is_not_overridden_keeps_its_value(further: dict[str, Any], path: str) -> None:
+    parts = tuple(path.split("."))
+    base: Any = "ours"
+    for part in reversed(parts):
+        base = {part: base}
+    if not helm_values.overridden(further, {path: "reason"}):
+        assert lookup(helm_values.merged(base, further), parts) == "ours"
+
+
+@pytest.mark.parametrize("protected", [helm_values.DAPR_PROTECTED, helm_values.OSM_PROTECTED])
+def test_every_protected_key_has_a_reason(protected: dict[str, str]) -> None:
+    assert all(len(reason) > 20 for reason in protected.values())
+
+
+def paths(tree: dict[str, Any]) -> set[str]:
+    return {".".join(path) for path in scalars(tree)}
+
+
+def test_every_value_that_this_program_sets_is_protected() -> None:
+    dapr = helm_values.dapr(release=RELEASE, registry="r", pull_secret="s", further={})  # noqa: S106 - a name
+    osm = helm_values.osm(registry="r", envoy_image="e", curl_image="c", pull_secret="s", further={})  # noqa: S106
+    assert paths(dapr) <= set(helm_values.DAPR_PROTECTED)
+    assert paths(osm) <= set(helm_values.OSM_PROTECTED)
+
+
+# --- both charts ------------------------------------------------------------------------------------------------
+
+
+def test_daprs_mtls_is_off_and_nothing_else_is_said_by_default() -> None:
+    values = helm_values.dapr(release=RELEASE, registry=None, pull_secret=None, further={})
+    assert values == {"global": {"mtls": {"enabled": False}, "tag": "1.12.0"}}
+
+
+def test_daprs_registry_and_pull_secret_are_said_where_given() -> None:
+    values = helm_values.dapr(
+        release=RELEASE,
+        registry="mirror.example/dapr",
+        pull_secret=names.REGISTRY_CREDENTIALS,
+        further={"global": {"logAsJson": True}},
+    )
+    assert values["global"] == {
+        "mtls": {"enabled": False},
+        "tag": "1.12.0",
+        "registry": "mirror.example/dapr",
+        # Source: Dapr's chart takes one name, or a list of them.
+        "imagePullSecrets": "registry-credentials",
+        "logAsJson": True,
+    }
+
+
+def test_a_new_mesh_is_closed_until_something_opens_it() -> None:
+    values = helm_values.osm(registry=None, envoy_image=None, curl_image=None, pull_secret=None, further={})
+    assert values == {"osm": {"meshName": "osm", "enablePermissiveTrafficPolicy": False}}
+
+
+def test_osms_images_and_pull_secret_are_said_where_given() -> None:
+    values = helm_values.osm(
+        registry="mirror.example/osm",
+        envoy_image="mirror.example/envoy:1",
+        curl_image="mirror.example/curl:1",
+        pull_secret=names.REGISTRY_CREDENTIALS,
+        further={"osm": {"image": {"tag": "1.2.4"}}},
+    )
+    assert values["osm"] == {
+        "meshName": "osm",
+        "enablePermissiveTrafficPolicy": False,
+        "image": {"registry": "mirror.example/osm", "tag": "1.2.4"},
+        "sidecarImage": "mirror.example/envoy:1",
+        "curlImage": "mirror.example/curl:1",
+        "imagePullSecrets": [{"name": "registry-credentials"}],
+    }
+
+
+@given(values)
+def test_no_values_that_pass_the_check_turn_daprs_mtls_on(further: dict[str, Any]) -> None:
+    tree = {"global": {"mtls": further, "other": further}}
+    if not helm_values.overridden(tree, helm_values.DAPR_PROTECTED):
+        result = helm_values.dapr(release=RELEASE, registry=None, pull_secret=None, further=tree)
+        assert result["global"]["mtls"]["enabled"] is False

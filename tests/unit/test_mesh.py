@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from model import names
+from operations.errors import OperationError
+from operations.mesh import await_mesh, policies, withdraw_policies
+
+from .fake_cluster import CRDS, MUTATING, VALIDATING, FakeCluster
+
+NAMESPACE = "osm-system"
+DEFINITIONS = ["meshconfigs.config.openservicemesh.io", "traffictargets.access.smi-spec.io"]
+WEBHOOKS = {
+    "mutatingwebhookconfigurations": ["osm-webhook-osm"],
+    "validatingwebhookconfigurations": ["osm-validator-mesh-osm"],
+}
+MESH_CONFIG = f"/apis/config.openservicemesh.io/v1alpha2/namespaces/{NAMESPACE}/meshconfigs/osm-mesh-config"
+
+
+def webhook(ca: str | None) -> list[dict[str, Any]]:
+    return [{"clientConfig": {"caBundle": ca} if ca else {}}]
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    """A mesh that is ready."""
+    fake = FakeCluster()
+    fake.add_crd(DEFINITIONS[0], "MeshConfig")
+    fake.add_crd(DEFINITIONS[1], "TrafficTarget")
+    fake.add(f"{MUTATING}/osm-webhook-osm", webhooks=webhook("Q0E="))
+    fake.add(f"{VALIDATING}/osm-validator-mesh-osm", webhooks=webhook("Q0E="))
+    fake.add(MESH_CONFIG)
+    return fake
+
+
+def awaited(fake: FakeCluster) -> str:
+    return await_mesh(
+        fake, namespace=NAMESPACE, mesh_config="osm-mesh-config", crds=DEFINITIONS, webhooks=WEBHOOKS, seconds=0
+    )
+
+
+def missing(fake: FakeCluster) -> str:
+    with pytest.raises(OperationError) as caught:
+        awaited(fake)
+    return str(caught.value)
+
+
+def test_a_mesh_with_everything_is_ready_at_once(cluster: FakeCluster) -> None:
+    assert json.loads(awaited(cluster)) == {"meshConfig": "osm-mesh-config"}
+    assert {method for method, _ in cluster.requests} == {"GET"}, "waiting changes nothing"
+
+
+def test_a_missing_mesh_config_is_waited_for(cluster: FakeCluster) -> None:
+    del cluster.objects[MESH_CONFIG]
+    assert "the mesh is not ready after 0 s: MeshConfig osm-mesh-config missing." in missing(cluster)
+
+
+def test_a_missing_definition_is_waited_for(cluster: FakeCluster) -> None:
+    del cluster.objects[f"{CRDS}/{DEFINITIONS[1]}"]
+    assert f"CustomResourceDefinition {DEFINITIONS[1]} missing" in missing(cluster)
+
+
+def test_a_definition_that_is_not_established_yet_is_waited_for(cluster: FakeCluster) -> None:
+    cluster.add_crd(DEFINITIONS[1], "TrafficTarget", established=False)
+    assert f"CustomResourceDefinition {DEFINITIONS[1]} missing" in missing(cluster)
+
+
+def test_a_definition_that_says_nothing_of_itself_yet_is_waited_for(cluster: FakeCluster) -> None:
+    del cluster.objects[f"{CRDS}/{DEFINITIONS[1]}"]["status"]
+    assert f"CustomResourceDefinition {DEFINITIONS[1]} missing" in missing(cluster)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        (MUTATING, "mutatingwebhookconfigurations osm-webhook-osm"),
+        (VALIDATING, "validatingwebhookconfigurations osm-validator-mesh-osm"),
+    ],
+)
+def test_a_webhook_is_waited_for_until_it_has_its_ca(cluster: FakeCluster, path: str, name: str) -> None:
+    where = f"{path}/{name.split()[1]}"
+    cluster.objects[where]["webhooks"] = webhook(None)
+    assert f"{name} with its CA missing" in missing(cluster)
+    del cluster.objects[where]
+    assert f"{name} with its CA missing" in missing(cluster)
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    message = missing(FakeCluster())
+    for name in (*DEFINITIONS, "osm-webhook-osm", "osm-validator-mesh-osm", "osm-mesh-config"):
+        assert name in message
+
+
+def test_a_timeout_tells_what_is_wrong_with_osms_pods() -> None:
+    fake = FakeCluster()
+    fake.add(
+        f"/api/v1/namespaces/{NAMESPACE}/pods/osm-bootstrap-1",
+        status={
+            "containerStatuses": [
+                {
+                    "name": "osm-bootstrap",
+                    "ready": False,
+                    "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}},
+                }
+            ]
+        },
+    )
+    fake.add(
+        f"/api/v1/namespaces/{NAMESPACE}/events/e1",
+        type="Warning",
+        reason="Failed",
+        message="could not pull",
+        involvedObject={"name": "osm-bootstrap-1"},
+    )
+    message = missing(fake)
+    assert "pod osm-bootstrap-1: container osm-bootstrap: ImagePullBackOff: no such image" in message
+    assert "event on osm-bootstrap-1: Failed: could not pull" in message
+
+
+def test_a_timeout_with_healthy_pods_says_so() -> None:
+    assert "all of OSM's pods look healthy" in missing(FakeCluster())
+
+
+# --- policies ---------------------------------------------------------------------------------------------------
+
+OWN = {"labels": {names.OWNER_LABEL: names.OWNER}}
+TARGETS = "/apis/access.smi-spec.io/v1alpha3/namespaces/dapr-test/traffictargets"
+ROUTES = "/apis/specs.smi-spec.io/v1alpha4/namespaces/dapr-test/httproutegroups"
+TCP_ROUTES = "/apis/specs.smi-spec.io/v1alpha4/namespaces/dapr-test/tcproutes"
+
+
+@pytest.fixture
+def allowed() -> FakeCluster:
+    """The walkthrough's policies, one of a person's beside them, and another project's elsewhere."""
+    fake = FakeCluster()
+    fake.add(f"{TARGETS}/pythodapp-traffic-target", metadata=OWN)
+    fake.add(f"{ROUTES}/nodeapp-service-routes", metadata=OWN)
+    fake.add(f"{TARGETS}/somebodys")
+    fake.add(f"{TARGETS}/another-tools", metadata={"labels": {names.OWNER_LABEL: "helm"}})
+    fake.add(f"{TARGETS.replace('dapr-test', 'shop')}/elsewhere", metadata=OWN)
+    return fake
+
+
+def withdrawn(fake: FakeCluster, *declared: str) -> str:
+    return withdraw_policies(fake, namespace="dapr-test", declared=declared)
+
+
+def test_only_this_projects_policies_are_seen(allowed: FakeCluster) -> None:
+    assert policies(allowed, "dapr-test") == [
+        "TrafficTarget/pythodapp-traffic-target",
+        "HTTPRouteGroup/nodeapp-service-routes",
+    ]
+
+
+def test_what_is_no_longer_declared_goes_and_nothing_else(allowed: FakeCluster) -> None:
+    withdrawn(allowed)
+    assert allowed.deleted == [f"{TARGETS}/pythodapp-traffic-target", f"{ROUTES}/nodeapp-service-routes"], (
+        "the TrafficTarget goes first: without its routes it would deny everything"
+    )
+    assert f"{TARGETS}/somebodys" in allowed.objects
+
+
+def test_what_is_declared_stays(allowed: FakeCluster) -> None:
+    withdrawn(allowed, "HTTPRouteGroup/nodeapp-service-routes", "TrafficTarget/pythodapp-traffic-target")
+    assert allowed.deleted == []
+
+
+def test_only_the_undeclared_one_of_two_goes(allowed: FakeCluster) -> None:
+    withdrawn(allowed, "HTTPRouteGroup/nodeapp-service-routes")
+    assert allowed.deleted == [f"{TARGETS}/pythodapp-traffic-target"]
+
+
+def test_a_route_of_another_kind_goes_too() -> None:
+    fake = FakeCluster()
+    fake.add(f"{TCP_ROUTES}/old", metadata=OWN)
+    withdrawn(fake)
+    assert fake.deleted == [f"{TCP_ROUTES}/old"]
+
+
+def test_withdrawing_where_nothing_is_does_nothing() -> None:
+    fake = FakeCluster()
+    withdrawn(fake)
+    assert fake.deleted == []
+
+
+def test_the_same_declaration_prints_the_same(allowed: FakeCluster) -> None:
+    declared = ("HTTPRouteGroup/nodeapp-service-routes",)
+    first = withdrawn(allowed, *declared)
+    assert withdrawn(allowed, *declared) == first, "else a refresh would show a change that is none"
+    assert json.loads(first) == {"declared": list(declared)}
