@@ -23,7 +23,8 @@ down: venv ## Run `pulumi destroy` on the lab; the cluster keeps running, as it 
 	@$(LAB) down
 
 verify: venv ## Verify the lab's stack again, whatever has changed
-	@$(LAB) pulumi -- stack output expectation | KUBECONFIG="$$($(LAB) kubeconfig)" $(PYTHON) -m operations verify
+	@expectation="$$($(LAB) pulumi -- stack output expectation)" && \
+		KUBECONFIG="$$($(LAB) kubeconfig)" $(PYTHON) -m operations verify <<< "$$expectation"
 
 lab: venv ## Start the lab: a real single-node Kubernetes cluster on this machine
 	@$(LAB) start

@@ -93,6 +93,7 @@ apps = HelloKubernetesApps(
         password_in_component=settings.password_in_component,
         read_all_secrets=settings.read_all_secrets,
         registry_credentials=secrets.registry_credentials,
+        route=settings.dapr.route,
         dapr=dapr,
         interception=interception,
     ),

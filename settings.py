@@ -247,7 +247,7 @@ class _Reader:
         return value
 
     def chart(self, key: str, version: str) -> Chart:
-        source = self.text(key)
+        source = self.text(key).replace("{version}", version)
         if not source.startswith(("https://", "http://", "oci://")):
             self._check_local_chart(key, source, version)
         return Chart(source=source, version=version)

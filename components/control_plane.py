@@ -52,6 +52,7 @@ class ControlPlane:
         release_name: Name of its Helm release.
         chart_name: Name of its chart in a repository.
         crds: Names of its CustomResourceDefinitions; they belong to no release.
+        crds_in_chart: Whether those are in the chart's ``crds/`` folder, which Helm never upgrades.
         others: Names of further objects that may outlive the release, by kind (plural, lower case).
     """
 
@@ -59,6 +60,7 @@ class ControlPlane:
     release_name: str
     chart_name: str
     crds: Sequence[str]
+    crds_in_chart: bool
     others: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
@@ -95,6 +97,20 @@ def install(
         },
         opts=child(parent, *home.resources),
     )
+    before: list[pulumi.Resource] = [*home.resources, cluster_wide]
+    if plane.crds_in_chart:
+        update_crds = operation(
+            f"{name}-crds",
+            create="update-crds",
+            environment={
+                "OPERATION_CHART": args.chart.source,
+                "OPERATION_CHART_NAME": plane.chart_name,
+                "OPERATION_CHART_VERSION": args.chart.version,
+                "OPERATION_RECORD": cluster_wide.stdout,
+            },
+            opts=child(parent, cluster_wide),
+        )
+        before.append(update_crds)
     repository = args.chart.repository
     return k8s.helm.v3.Release(
         f"{name}-release",
@@ -106,5 +122,5 @@ def install(
         create_namespace=False,
         values=dict(values),
         timeout=args.timeout_seconds,
-        opts=child(parent, *home.resources, cluster_wide, provider=args.connection.apply),
+        opts=child(parent, *before, provider=args.connection.apply),
     )

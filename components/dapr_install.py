@@ -32,8 +32,10 @@ class DaprInstall(pulumi.ComponentResource):
 
     Helm installs the chart's CRDs but never removes them. ``cluster-wide`` notes before the release which of
     them were there already, and after its removal deletes the others, unless someone's objects still use them.
-    ``injector-ready`` waits until the sidecar injector serves, which is later than its pod says: a pod made
-    before that would silently start without daprd.
+    ``crds`` brings them up to date before an upgrade, which Helm does not do either.
+
+    ``injector-ready`` waits until the sidecar injector serves, which is later than its pod says: a pod made before
+    that would silently start without daprd.
 
     ``services`` looks up where Dapr's Services answer, after each change of the release. (Not by Pulumi's reading
     of existing resources: every refresh would report those as changed.)
@@ -62,13 +64,15 @@ class DaprInstall(pulumi.ComponentResource):
             release_name=names.DAPR_RELEASE_NAME,
             chart_name="dapr",
             crds=args.release.crds,
+            crds_in_chart=True,
         )
         release = install(name, plane, args, values, parent=self)
         declared = digest([args.release.version, args.chart.source, values])
         ready = operation(
             f"{name}-injector-ready",
             create="await-injector",
-            environment={"OPERATION_NAMESPACE": names.DAPR_NAMESPACE},
+            # Another release has another injector, which has to be waited for again.
+            environment={"OPERATION_NAMESPACE": names.DAPR_NAMESPACE, "OPERATION_RELEASE": declared},
             opts=child(self, release),
         )
         services = operation(
@@ -81,6 +85,7 @@ class DaprInstall(pulumi.ComponentResource):
                         names.PLACEMENT_SERVICE,
                         names.DAPR_API_SERVICE,
                         names.SENTRY_SERVICE,
+                        *(names.SCHEDULER_SERVICES if args.release.scheduler else ()),
                     ]
                 ),
                 # Another release may have other ports, so it is looked up anew.

@@ -9,12 +9,13 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.connection import Connection, child
-from components.digest import digest_of
+from components.digest import digest, digest_of
 from components.namespaces import own_namespace
 from components.redis_state_store import RedisStateStore, RedisStateStoreArgs, pull_secrets
 from components.security import POD_SECURITY, container_security
 from model import names
 from model.apps import APPS, App
+from model.route import CONFIGURATION, Route
 from model.stage import Stage
 
 # Both of the quickstart's images run as any user; this one means nothing in them.
@@ -49,6 +50,7 @@ class HelloKubernetesAppsArgs:
         password_in_component: Whether the Component holds the password itself.
         read_all_secrets: Whether the Role covers every Secret, as the page's does.
         registry_credentials: Credentials for a private registry, secret, or None.
+        route: How the apps' sidecars call each other.
         dapr: What has to be there before a pod can get its daprd.
         interception: The mesh that the namespace joins, or None where it stays outside.
     """
@@ -61,6 +63,7 @@ class HelloKubernetesAppsArgs:
     password_in_component: bool
     read_all_secrets: bool
     registry_credentials: pulumi.Input[str] | None
+    route: Route
     dapr: pulumi.Resource
     interception: Interception | None = field(default=None)
 
@@ -116,9 +119,9 @@ class HelloKubernetesApps(pulumi.ComponentResource):
                     opts=child(self, namespace, provider=provider),
                 )
         binding = self._secret_reader(name, store.secret_name, list(accounts))
+        before = [*self.home.resources, store, binding, args.dapr, *accounts.values(), *self._configuration(name)]
         deployments = []
         for app in APPS:
-            before = [*self.home.resources, store, binding, args.dapr, *accounts.values()]
             deployments.append(
                 k8s.apps.v1.Deployment(
                     f"{name}-{app.name}",
@@ -151,12 +154,29 @@ class HelloKubernetesApps(pulumi.ComponentResource):
         self.namespace = namespace.metadata.apply(lambda meta: str(meta.name))
         self.digest = digest_of(
             args.images,
+            *([args.route.configuration] if args.route.configuration else []),
             args.stage.own_service_accounts,
             args.read_all_secrets,
             store.digest,
             [mesh.pod_annotation, mesh.digest] if mesh else None,
         )
         self.register_outputs({"namespace": self.namespace, "digest": self.digest})
+
+    def _configuration(self, name: str) -> list[pulumi.Resource]:
+        """Dapr's Configuration for the apps' sidecars, where their way through the mesh needs one."""
+        args = self._args
+        if args.route.configuration is None:
+            return []
+        return [
+            k8s.apiextensions.CustomResource(
+                f"{name}-configuration",
+                api_version="dapr.io/v1alpha1",
+                kind="Configuration",
+                metadata=k8s.meta.v1.ObjectMetaArgs(name=CONFIGURATION, namespace=self.home.namespace.metadata.name),
+                spec=args.route.configuration,
+                opts=child(self, self.home.namespace, args.dapr, provider=args.connection.apply),
+            )
+        ]
 
     def _secret_reader(
         self, name: str, store_secret: pulumi.Output[str], accounts: list[str]
@@ -203,6 +223,10 @@ class HelloKubernetesApps(pulumi.ComponentResource):
         }
         if app.port is not None:
             annotations["dapr.io/app-port"] = str(app.port)
+        if args.route.configuration is not None:
+            annotations["dapr.io/config"] = CONFIGURATION
+            # daprd reads it only when it starts.
+            annotations["dapr-osm/configuration"] = digest(args.route.configuration)
         if mesh is not None:
             annotations["openservicemesh.io/outbound-port-exclusion-list"] = mesh.pod_annotation
             # OSM reads its lists only when it injects a pod, so another list needs another pod (step 8).

@@ -75,6 +75,11 @@ class MeshConfigExclusions(pulumi.ComponentResource):
                     api=services[names.DAPR_API_SERVICE]["ports"],
                     sentry=services[names.SENTRY_SERVICE]["ports"],
                     redis=redis.service_ports(),
+                    scheduler={
+                        service.split("/")[1]: services[service]["ports"]
+                        for service in names.SCHEDULER_SERVICES
+                        if service in services
+                    },
                 ),
                 redis_port_name=redis.PORT_NAME,
                 scope=args.port_scope,

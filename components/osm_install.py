@@ -69,9 +69,11 @@ class OsmInstall(pulumi.ComponentResource):
             release_name=names.OSM_RELEASE_NAME,
             chart_name="osm",
             crds=args.release.crds,
+            crds_in_chart=False,  # osm-bootstrap brings them
             others={**webhooks, "clusterroles": hooks, "clusterrolebindings": hooks},
         )
         release = install(name, plane, args, values, parent=self)
+        declared = digest([args.release.version, args.chart.source, values])
         ready = operation(
             f"{name}-mesh-ready",
             create="await-mesh",
@@ -80,10 +82,11 @@ class OsmInstall(pulumi.ComponentResource):
                 "OPERATION_MESH_CONFIG": names.MESH_CONFIG,
                 "OPERATION_CRDS": json.dumps(args.release.crds),
                 "OPERATION_WEBHOOKS": json.dumps(webhooks),
+                "OPERATION_RELEASE": declared,
             },
             opts=child(self, release),
         )
         self.namespace = ready.stdout.apply(lambda _: names.OSM_NAMESPACE)
         self.version = pulumi.Output.from_input(args.release.version)
-        self.digest = pulumi.Output.from_input(digest([args.release.version, args.chart.source, values]))
+        self.digest = pulumi.Output.from_input(declared)
         self.register_outputs({"namespace": self.namespace, "version": self.version, "digest": self.digest})

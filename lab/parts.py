@@ -175,6 +175,7 @@ def parts() -> tuple[Part, ...]:
             package=".",
         ),
         *_dapr("1.12.0", ("daprd", "injector", "operator", "placement", "sentry"), 145),
+        *_dapr("1.18.1", ("daprd", "injector", "operator", "placement", "scheduler", "sentry"), 240),
         GoPart(
             name="osm",
             version=osm_version,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ DAPR_INTERNAL_GRPC_PORT: Final = 50002
 PLACEMENT_PORT_NAMES: Final = ("api", "raft-node")
 API_PORT_NAMES: Final = ("", "grpc", "legacy")
 SENTRY_PORT_NAMES: Final = ("grpc", "legacy")
+SCHEDULER_PORT_NAMES: Final = ("api",)
 
 
 class PortScope(StrEnum):
@@ -152,12 +153,13 @@ def host_range(cluster_ip: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ServicePorts:
-    """The Services that exclusions are read from, each as its ``spec.ports``."""
+    """The Services that exclusions are read from, each as its ``spec.ports``; the scheduler's by Service name."""
 
     placement: Sequence[Mapping[str, Any]]
     api: Sequence[Mapping[str, Any]]
     sentry: Sequence[Mapping[str, Any]]
     redis: Sequence[Mapping[str, Any]]
+    scheduler: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
 def compute(
@@ -192,6 +194,14 @@ def compute(
         ),
         *ports_by_name("redis", services.redis, (redis_port_name,), "daprd reads and writes state in Redis (step 5)"),
     )
+    scheduler = tuple(
+        port
+        for name, ports in services.scheduler.items()
+        for port in ports_by_name(
+            name, ports, SCHEDULER_PORT_NAMES, "daprd keeps a connection to each of Dapr's schedulers (as in step 5)"
+        )
+    )
+    shared += scheduler
     control_plane = (
         *ports_by_name("dapr-api", services.api, API_PORT_NAMES, "daprd loads Components from Dapr's API (step 6)"),
         *ports_by_name(

@@ -78,7 +78,7 @@ class Expectation:
 
 def expectation(stage: Stage, dapr: DaprRelease, osm: OsmRelease, seconds: int) -> Expectation:
     """What this stage promises with these releases."""
-    sidecars = dapr.containers + (osm.containers if stage.meshed else ())
+    sidecars = dapr.containers + (osm.containers + dapr.mesh_containers if stage.meshed else ())
     return Expectation(
         stage=stage.value,
         namespace=names.APPS_NAMESPACE,

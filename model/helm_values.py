@@ -17,6 +17,8 @@ DAPR_PROTECTED: Final[Mapping[str, str]] = {
     "global.registry": "the registry is chosen by dapr-osm:daprRegistry",
     "global.imagePullSecrets": "pull secrets are made from dapr-osm:registryCredentials",
     "global.actors.enabled": "the placement service's ports are part of the exclusions",
+    "global.actors.serviceName": "the placement service's ports are part of the exclusions",
+    "global.scheduler.enabled": "the scheduler's ports are part of the exclusions",
 }
 OSM_PROTECTED: Final[Mapping[str, str]] = {
     "osm.meshName": "the apps' namespace joins the mesh by this name",

@@ -23,6 +23,7 @@ API_SERVER_SERVICE: Final = "default/kubernetes"
 PLACEMENT_SERVICE: Final = f"{DAPR_NAMESPACE}/dapr-placement-server"
 DAPR_API_SERVICE: Final = f"{DAPR_NAMESPACE}/dapr-api"
 SENTRY_SERVICE: Final = f"{DAPR_NAMESPACE}/dapr-sentry"
+SCHEDULER_SERVICES: Final = (f"{DAPR_NAMESPACE}/dapr-scheduler-server", f"{DAPR_NAMESPACE}/dapr-scheduler-server-a")
 
 STATE_STORE: Final = "statestore"
 REDIS: Final = "redis"

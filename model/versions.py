@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from model.route import Route
+
 
 @dataclass(frozen=True, kw_only=True)
 class DaprRelease:
@@ -19,12 +21,19 @@ class DaprRelease:
         version: Chart and image version; the two are always equal in Dapr.
         crds: Names of the CustomResourceDefinitions in the chart's ``crds/`` folder. Helm installs
             them and never removes them, so teardown has to know them by name.
+        route: How its sidecars' calls to each other ride the mesh.
+        scheduler: Whether it has a scheduler, to which every daprd keeps a connection (from 1.14 on).
         containers: What Dapr's injector adds to a pod, by container name.
+        mesh_containers: What OSM adds for them beside its own sidecar: from 1.15.2 on daprd has a TCP liveness
+            probe, and OSM answers such probes with a container of its own.
     """
 
     version: str
     crds: tuple[str, ...]
+    route: Route
+    scheduler: bool
     containers: tuple[str, ...] = ("daprd",)
+    mesh_containers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +67,25 @@ DAPR_RELEASES: Mapping[str, DaprRelease] = MappingProxyType(
                 "resiliencies.dapr.io",
                 "subscriptions.dapr.io",
             ),
+            route=Route.DNS_NAME,
+            scheduler=False,
+        ),
+        # A current release. Its sidecars are told to use DNS names by an alpha component; see docs/dapr-releases.md.
+        # Source: https://github.com/dapr/dapr/releases/tag/v1.18.1
+        "1.18.1": DaprRelease(
+            version="1.18.1",
+            crds=(
+                "components.dapr.io",
+                "configurations.dapr.io",
+                "httpendpoints.dapr.io",
+                "mcpservers.dapr.io",
+                "resiliencies.dapr.io",
+                "subscriptions.dapr.io",
+                "workflowaccesspolicies.dapr.io",
+            ),
+            route=Route.NAME_FORMAT,
+            scheduler=True,
+            mesh_containers=("osm-healthcheck",),
         ),
     }
 )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from model.expectation import Expectation
-from operations import cluster_wide, injector, mesh, services, verify
+from operations import chart_crds, cluster_wide, injector, mesh, services, verify
 from operations.cluster import Cluster
 from operations.errors import OperationError
 
@@ -28,6 +28,13 @@ def _remove_cluster_wide(cluster: Cluster, env: Environment) -> str:
         raise OperationError(f"{PREVIOUS} is not set: without the record of what was there before, nothing is removed")
     cluster_wide.remove(cluster, cluster_wide.ClusterWide.from_environment(env), env[PREVIOUS])
     return ""
+
+
+def _update_crds(cluster: Cluster, env: Environment) -> str:
+    chart = chart_crds.ChartSource(
+        source=env["OPERATION_CHART"], name=env["OPERATION_CHART_NAME"], version=env["OPERATION_CHART_VERSION"]
+    )
+    return chart_crds.update(cluster, chart, env["OPERATION_RECORD"], env.get(PREVIOUS))
 
 
 def _await_injector(cluster: Cluster, env: Environment) -> str:
@@ -70,6 +77,7 @@ def _verify(cluster: Cluster, env: Environment) -> str:
 OPERATIONS: Final[Mapping[str, Callable[[Cluster, Environment], str]]] = {
     "record-cluster-wide": _record_cluster_wide,
     "remove-cluster-wide": _remove_cluster_wide,
+    "update-crds": _update_crds,
     "await-injector": _await_injector,
     "look-up-services": _look_up_services,
     "await-mesh": _await_mesh,

@@ -12,7 +12,7 @@ from tests.support import lab
 from tests.support.kubectl import Kubectl
 
 # The stacks that the tests make.
-STACKS = ("walk", "other")
+STACKS = ("walk", "other", "release")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

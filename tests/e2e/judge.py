@@ -24,6 +24,20 @@ class Promise:
     orders: bool
 
 
+@dataclass(frozen=True)
+class Release:
+    """What of the stages differs between Dapr's releases."""
+
+    mesh_ports: tuple[int, ...]
+    pod_ports: str
+    extra_sidecars: frozenset[str]
+
+
+RELEASES = {
+    "1.12.0": Release((50005, 8201, 6379), "80,443", frozenset()),
+    "1.18.1": Release((50005, 8201, 6379, 50006, 443), "80,443", frozenset({"osm-healthcheck"})),
+}
+
 DAPRD, BOTH = frozenset({"daprd"}), frozenset({"daprd", "envoy"})
 SMI = ("HTTPRouteGroup/nodeapp-service-routes", "TrafficTarget/pythodapp-traffic-target")
 PROMISES = {
@@ -34,20 +48,21 @@ PROMISES = {
 }
 
 
-def judge(kubectl: Kubectl, stage: str) -> None:
-    """Assert that the cluster is what the stage promises."""
-    promise = PROMISES[stage]
-    _pods(kubectl, promise)
-    _mesh(kubectl, promise)
+def judge(kubectl: Kubectl, stage: str, dapr: str = "1.12.0") -> None:
+    """Assert that the cluster is what the stage promises with this release."""
+    promise, release = PROMISES[stage], RELEASES[dapr]
+    _pods(kubectl, promise, release)
+    _mesh(kubectl, promise, release)
     _identity(kubectl, promise)
     _orders(kubectl, promise)
 
 
-def _pods(kubectl: Kubectl, promise: Promise) -> None:
+def _pods(kubectl: Kubectl, promise: Promise, release: Release) -> None:
+    sidecars = promise.sidecars | (release.extra_sidecars if promise.osm else frozenset())
     for app in ("node", "python"):
         (pod,) = kubectl.living_pods("dapr-test", app)
         found = {container["name"] for container in pod["spec"]["containers"]}
-        assert found == {app, *promise.sidecars}, f"pod {pod['metadata']['name']}"
+        assert found == {app, *sidecars}, f"pod {pod['metadata']['name']}"
         assert all(status["ready"] for status in pod["status"]["containerStatuses"])
         account = f"{app}app" if promise.own_accounts else "default"
         assert pod["spec"]["serviceAccountName"] == account
@@ -55,7 +70,7 @@ def _pods(kubectl: Kubectl, promise: Promise) -> None:
     assert [container["name"] for container in redis["spec"]["containers"]] == ["redis"], "Redis stays out of the mesh"
 
 
-def _mesh(kubectl: Kubectl, promise: Promise) -> None:
+def _mesh(kubectl: Kubectl, promise: Promise, release: Release) -> None:
     namespaces = {item["metadata"]["name"] for item in kubectl.items("namespaces")}
     assert ("osm-system" in namespaces) is promise.osm
     crds = [item["metadata"]["name"] for item in kubectl.items("crds")]
@@ -70,12 +85,12 @@ def _mesh(kubectl: Kubectl, promise: Promise) -> None:
     api_server = kubectl.get("service", "kubernetes", "-n", "default")["spec"]["clusterIP"]
     assert traffic["enablePermissiveTrafficPolicyMode"] is promise.permissive
     assert traffic["outboundIPRangeExclusionList"] == [f"{api_server}/32"]
-    assert traffic["outboundPortExclusionList"] == [50005, 8201, 6379]
+    assert traffic["outboundPortExclusionList"] == list(release.mesh_ports)
     assert traffic["enableEgress"] is True, "what the patch doesn't name is osm-bootstrap's preset"
     for app in ("node", "python"):
         (pod,) = kubectl.living_pods("dapr-test", app)
         exclusion = pod["metadata"]["annotations"]["openservicemesh.io/outbound-port-exclusion-list"]
-        assert exclusion == "80,443"
+        assert exclusion == release.pod_ports
 
 
 def _identity(kubectl: Kubectl, promise: Promise) -> None:

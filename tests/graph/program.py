@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from model.stage import Stage
+from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
 from operations.services import look_up
 from settings import PROJECT, ROOT, declared_defaults
 from tests.unit.fake_cluster import FakeCluster
@@ -31,9 +32,34 @@ SERVICES: Final[Mapping[str, Values]] = {
         "ports": [{"name": "grpc", "port": 443}, {"name": "legacy", "port": 80}],
     },
 }
+# The same of Dapr 1.18.1.
+METRICS: Final[Values] = {"name": "metrics", "port": 9090}
+ETCD: Final[list[Values]] = [{"name": "etcd-client", "port": 2379}, {"name": "etcd-peer", "port": 2380}]
+SERVICES_1_18: Final[Mapping[str, Values]] = {
+    "default/kubernetes": SERVICES["default/kubernetes"],
+    "dapr-system/dapr-placement-server": {
+        "clusterIP": "None",
+        "ports": [{"name": "api", "port": 50005}, {"name": "raft-node", "port": 8201}, METRICS],
+    },
+    "dapr-system/dapr-api": {
+        "clusterIP": "10.96.0.80",
+        "ports": [{"name": "grpc", "port": 443}, {"name": "legacy", "port": 80}, METRICS],
+    },
+    "dapr-system/dapr-sentry": {"clusterIP": "10.96.0.44", "ports": [{"name": "grpc", "port": 443}, METRICS]},
+    "dapr-system/dapr-scheduler-server": {
+        "clusterIP": "None",
+        "ports": [{"name": "api", "port": 50006}, *ETCD, METRICS],
+    },
+    "dapr-system/dapr-scheduler-server-a": {
+        "clusterIP": "10.96.0.56",
+        "ports": [{"name": "api", "port": 443}, *ETCD, METRICS],
+    },
+}
+SERVICES_OF: Final[Mapping[str, Mapping[str, Values]]] = {"1.12.0": SERVICES, "1.18.1": SERVICES_1_18}
 FINDINGS: Final = {"stage": "as mocked", "orders": {"verdict": "3 new orders were persisted"}}
 STDOUT: Final = {
     "record-cluster-wide": '{"customresourcedefinitions": {}}',
+    "update-crds": '{"version": "as mocked"}',
     "await-injector": '{"injector": "dapr-sidecar-injector"}',
     "await-mesh": '{"meshConfig": "osm-mesh-config"}',
     "withdraw-policies": '{"declared": []}',
@@ -41,6 +67,7 @@ STDOUT: Final = {
 }
 SECRET_KEYS: Final = (f"{PROJECT}:redisPassword", f"{PROJECT}:registryCredentials")
 STAGES: Final = tuple(Stage)
+RELEASES: Final = tuple(DAPR_RELEASES)
 
 
 def found_on(services: Mapping[str, Values], wanted: Sequence[str]) -> str:
@@ -72,14 +99,16 @@ def config_for(**overrides: Any) -> dict[str, str]:
 
 def run(
     *,
-    services: Mapping[str, Values] = SERVICES,
+    services: Mapping[str, Values] | None = None,
     suffix: str = "1a2b3c4d",
     preview: bool = False,
     secret_keys: tuple[str, ...] = SECRET_KEYS,
     into: list[Recorded] | None = None,
     **overrides: Any,
 ) -> Graph:
-    """Run ``__main__.py`` with this config."""
+    """Run ``__main__.py`` with this config, on a cluster with its Dapr release's Services unless others are given."""
+    if services is None:
+        services = SERVICES_OF.get(overrides.get("daprVersion", DEFAULT_DAPR_VERSION), SERVICES)
     return record(
         lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
         mocks=Mocks(stdout_on(services), suffix),
@@ -91,6 +120,6 @@ def run(
 
 
 @functools.cache
-def at(stage: Stage) -> Graph:
+def at(stage: Stage, version: str = DEFAULT_DAPR_VERSION) -> Graph:
     """The graph of a stage, everything else at its default. Nobody changes it, so one run serves every test."""
-    return run(stage=stage.value)
+    return run(stage=stage.value, daprVersion=version)

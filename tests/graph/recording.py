@@ -129,6 +129,7 @@ class Recorded:
         dependencies: URNs of all that it was told to wait for, components expanded to their children.
         provider: Name of its provider, or "" for the default one.
         delete_before_replace: Whether it asks for that.
+        replace_on_changes: Which of its inputs it asks to be replaced for.
         additional_secret_outputs: Which of its outputs are secret, whatever its inputs were.
         outputs: What a component registered as outputs; None where it registered none.
     """
@@ -144,6 +145,7 @@ class Recorded:
     dependencies: frozenset[str]
     provider: str
     delete_before_replace: bool
+    replace_on_changes: frozenset[str]
     additional_secret_outputs: frozenset[str]
     outputs: Values | None = None
 
@@ -208,6 +210,7 @@ class Monitor(pulumi_mocks.MockMonitor):
             return resource_pb2.RegisterResourceResponse(urn=urn)
         recorded = self._note(request, urn, request.object, custom=request.custom, read_id=None)
         recorded.delete_before_replace = request.deleteBeforeReplace
+        recorded.replace_on_changes = frozenset(request.replaceOnChanges)
         if not request.custom:
             return resource_pb2.RegisterResourceResponse(urn=urn, object=struct_pb2.Struct())
         id_, state = self._answer(recorded)
@@ -251,6 +254,7 @@ class Monitor(pulumi_mocks.MockMonitor):
             dependencies=frozenset(request.dependencies),
             provider=request.provider.rpartition("::")[0].rpartition("::")[2],
             delete_before_replace=False,
+            replace_on_changes=frozenset(),
             additional_secret_outputs=frozenset(request.additionalSecretOutputs),
         )
         self.registrations.append(recorded)

@@ -32,6 +32,7 @@ from components.namespaces import own_namespace
 from components.redis_state_store import RedisStateStore, RedisStateStoreArgs
 from model.exclusions import PortScope
 from model.expectation import expectation
+from model.route import Route
 from model.stage import Stage
 from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION, OSM_RELEASE
 from settings import Chart
@@ -109,6 +110,7 @@ def apps(
         password_in_component=False,
         read_all_secrets=False,
         registry_credentials=None,
+        route=Route.NAME_FORMAT,
         dapr=other,
         interception=Interception(pod_annotation="80", digest="d", configured=other),
     )

@@ -13,7 +13,7 @@ from model.expectation import Expectation, expectation
 from model.stage import Stage
 from operations import __main__ as command_line
 
-from .program import FINDINGS, PASSWORD, STAGES, at, run
+from .program import FINDINGS, PASSWORD, RELEASES, STAGES, STDOUT, at, run
 from .recording import UNKNOWN, Secret, leaves
 
 MESHED = [stage for stage in STAGES if stage.meshed]
@@ -410,6 +410,7 @@ def test_each_command_has_its_one_task_and_only_the_cluster_wide_ones_undo_somet
     }
     assert commands == {
         "dapr-cluster-wide": ("record-cluster-wide", "remove-cluster-wide"),
+        "dapr-crds": ("update-crds", None),
         "dapr-injector-ready": ("await-injector", None),
         "dapr-services": ("look-up-services", None),
         "osm-cluster-wide": ("record-cluster-wide", "remove-cluster-wide"),
@@ -424,6 +425,18 @@ def test_daprs_definitions_are_what_its_chart_leaves() -> None:
         "OPERATION_NAMESPACE": "dapr-system",
         "OPERATION_CRDS": json.dumps(DAPR_RELEASE.crds),
         "OPERATION_OTHERS": "{}",
+    }
+
+
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("stage", STAGES)
+def test_daprs_definitions_are_brought_to_its_chart_and_nobody_elses(stage: Stage, version: str) -> None:
+    graph = at(stage, version)
+    assert graph["dapr-crds"].inputs["environment"] == {
+        "OPERATION_CHART": versions.DAPR_CHART_REPOSITORY,
+        "OPERATION_CHART_NAME": "dapr",
+        "OPERATION_CHART_VERSION": version,
+        "OPERATION_RECORD": STDOUT["record-cluster-wide"],
     }
 
 
@@ -447,6 +460,7 @@ def test_a_mesh_is_ready_with_all_its_definitions_webhooks_and_its_config() -> N
         "mutatingwebhookconfigurations": ["osm-webhook-osm"],
         "validatingwebhookconfigurations": ["osm-validator-mesh-osm"],
     }
+    assert re.fullmatch("[0-9a-f]{16}", given.pop("OPERATION_RELEASE"))
     assert given == {
         "OPERATION_NAMESPACE": "osm-system",
         "OPERATION_MESH_CONFIG": "osm-mesh-config",
@@ -454,7 +468,9 @@ def test_a_mesh_is_ready_with_all_its_definitions_webhooks_and_its_config() -> N
 
 
 def test_dapr_is_ready_when_its_injector_is_asked() -> None:
-    assert environment(Stage.SMI, "dapr-injector-ready") == {"OPERATION_NAMESPACE": "dapr-system"}
+    given = environment(Stage.SMI, "dapr-injector-ready")
+    assert re.fullmatch("[0-9a-f]{16}", given.pop("OPERATION_RELEASE")), "another release has another injector"
+    assert given == {"OPERATION_NAMESPACE": "dapr-system"}
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -10,13 +10,14 @@ import pytest
 from model.stage import Stage
 
 from .conftest import CONTEXT
-from .program import STAGES, at, run
+from .program import RELEASES, STAGES, at, run
 from .recording import leaves
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_namespaces_are_only_ever_created_and_all_else_is_applied(stage: Stage) -> None:
-    for one in at(stage).resources.values():
+def test_namespaces_are_only_ever_created_and_all_else_is_applied(stage: Stage, version: str) -> None:
+    for one in at(stage, version).resources.values():
         if one.type.startswith("kubernetes:"):
             wanted = "cluster-create-only" if one.type == "kubernetes:core/v1:Namespace" else "cluster"
             assert one.provider == wanted, f"{one.name}: server-side apply would adopt someone else's namespace"
@@ -35,9 +36,12 @@ def test_kubeconfig_is_in_the_environment_again_once_the_providers_are_declared(
     assert os.environ["KUBECONFIG"] == str(kubeconfig), "Commands inherit it"
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_no_input_names_this_machines_kubeconfig_context_or_folders(stage: Stage, kubeconfig: Path) -> None:
-    graph = run(stage=stage.value, kubeContext=CONTEXT)
+def test_no_input_names_this_machines_kubeconfig_context_or_folders(
+    stage: Stage, version: str, kubeconfig: Path
+) -> None:
+    graph = run(stage=stage.value, daprVersion=version, kubeContext=CONTEXT)
     for one in graph.everything:
         for value, _ in leaves([one.inputs, one.outputs]):
             if isinstance(value, str):
@@ -49,6 +53,7 @@ def test_no_input_names_this_machines_kubeconfig_context_or_folders(stage: Stage
     assert CONTEXT not in repr(graph.stack_outputs)
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_commands_leave_their_provider_to_pulumi(stage: Stage) -> None:
-    assert {one.provider for one in at(stage).of_type("command:local:Command")} == {""}
+def test_commands_leave_their_provider_to_pulumi(stage: Stage, version: str) -> None:
+    assert {one.provider for one in at(stage, version).of_type("command:local:Command")} == {""}

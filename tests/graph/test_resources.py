@@ -6,7 +6,7 @@ import pytest
 
 from model.stage import Stage
 
-from .program import STAGES, at, run
+from .program import RELEASES, STAGES, at, run
 from .recording import Graph
 
 NAMESPACE = "kubernetes:core/v1:Namespace"
@@ -30,6 +30,7 @@ DAPR_STAGE: set[Row] = {
     (f"{OURS}:DaprInstall", "dapr", None, ""),
     (NAMESPACE, "dapr-namespace", "dapr-system", "dapr"),
     (COMMAND, "dapr-cluster-wide", None, "dapr"),
+    (COMMAND, "dapr-crds", None, "dapr"),
     (RELEASE, "dapr-release", "dapr", "dapr"),
     (COMMAND, "dapr-injector-ready", None, "dapr"),
     (COMMAND, "dapr-services", None, "dapr"),
@@ -82,26 +83,34 @@ EXPECTED: dict[Stage, set[Row]] = {
     Stage.LOCKED: DAPR_STAGE | MESH | ACCOUNTS | WITHDRAWAL,
     Stage.SMI: DAPR_STAGE | MESH | ACCOUNTS | WITHDRAWAL | POLICIES,
 }
+# What a Dapr release adds, at every stage.
+ADDED_BY: dict[str, set[Row]] = {
+    "1.12.0": set(),
+    "1.18.1": {("kubernetes:dapr.io/v1alpha1:Configuration", "hello-configuration", "mesh-names", "hello")},
+}
 
 
 def rows(graph: Graph) -> set[Row]:
     return {(one.type, one.name, one.object_name, graph.parent_of(one)) for one in graph.everything}
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_has_exactly_these_resources(stage: Stage) -> None:
-    assert rows(at(stage)) == EXPECTED[stage]
+def test_a_stage_has_exactly_these_resources(stage: Stage, version: str) -> None:
+    assert rows(at(stage, version)) == EXPECTED[stage] | ADDED_BY[version]
 
 
-def test_only_the_last_move_of_the_walkthrough_adds_nothing_but_policies() -> None:
-    locked, smi = at(Stage.LOCKED), at(Stage.SMI)
+@pytest.mark.parametrize("version", RELEASES)
+def test_only_the_last_move_of_the_walkthrough_adds_nothing_but_policies(version: str) -> None:
+    locked, smi = at(Stage.LOCKED, version), at(Stage.SMI, version)
     assert rows(smi) - rows(locked) == POLICIES
     changed = {name for name in locked.resources if locked[name].inputs != smi[name].inputs}
     assert changed == {"smi-withdraw", "verification-run"}, "no pod is rolled and no list changed by it"
 
 
-def test_the_move_from_permissive_to_locked_touches_only_what_it_is_about() -> None:
-    before, after = at(Stage.PERMISSIVE), at(Stage.LOCKED)
+@pytest.mark.parametrize("version", RELEASES)
+def test_the_move_from_permissive_to_locked_touches_only_what_it_is_about(version: str) -> None:
+    before, after = at(Stage.PERMISSIVE, version), at(Stage.LOCKED, version)
     changed = {name for name in before.resources if before[name].inputs != after[name].inputs}
     assert changed == {
         "exclusions-patch",
@@ -114,34 +123,39 @@ def test_the_move_from_permissive_to_locked_touches_only_what_it_is_about() -> N
     assert {key for key in traffic[0] if traffic[0][key] != traffic[1][key]} == {"enablePermissiveTrafficPolicyMode"}
 
 
-def test_the_move_into_the_mesh_touches_the_apps_and_their_namespace_only() -> None:
-    before, after = at(Stage.DAPR), at(Stage.PERMISSIVE)
+@pytest.mark.parametrize("version", RELEASES)
+def test_the_move_into_the_mesh_touches_the_apps_and_their_namespace_only(version: str) -> None:
+    before, after = at(Stage.DAPR, version), at(Stage.PERMISSIVE, version)
     changed = {name for name in before.resources if before[name].inputs != after[name].inputs}
     assert changed == {"hello-namespace", "hello-nodeapp", "hello-pythonapp", "verification-run"}
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_second_run_of_the_same_config_declares_the_same(stage: Stage) -> None:
-    one, two = at(stage), run(stage=stage.value)
+def test_a_second_run_of_the_same_config_declares_the_same(stage: Stage, version: str) -> None:
+    one, two = at(stage, version), run(stage=stage.value, daprVersion=version)
     assert {r.urn: (r.inputs, r.dependencies, r.provider) for r in one.everything} == {
         r.urn: (r.inputs, r.dependencies, r.provider) for r in two.everything
     }
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_first_preview_shows_the_same_resources_as_the_update(stage: Stage) -> None:
-    assert rows(run(stage=stage.value, preview=True)) == EXPECTED[stage]
+def test_a_first_preview_shows_the_same_resources_as_the_update(stage: Stage, version: str) -> None:
+    assert rows(run(stage=stage.value, daprVersion=version, preview=True)) == EXPECTED[stage] | ADDED_BY[version]
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
 @pytest.mark.parametrize("stage", STAGES)
-def test_nothing_on_the_cluster_is_read_by_pulumi_itself(stage: Stage, preview: bool) -> None:
-    graph = run(stage=stage.value, preview=preview)
+def test_nothing_on_the_cluster_is_read_by_pulumi_itself(stage: Stage, version: str, preview: bool) -> None:
+    graph = run(stage=stage.value, daprVersion=version, preview=preview)
     assert not [one.name for one in graph.everything if one.read], "every refresh would report it as changed"
 
 
 def test_services_of_the_control_planes_are_never_made_here() -> None:
-    made = {one.object_name for stage in STAGES for one in at(stage).of_type(SERVICE)}
+    graphs = [at(stage, version) for stage in STAGES for version in RELEASES]
+    made = {one.object_name for graph in graphs for one in graph.of_type(SERVICE)}
     assert made == {"redis", "nodeapp"}
 
 
@@ -159,18 +173,21 @@ TOKENS = {
 
 
 def test_a_type_token_never_changes_since_a_changed_one_replaces_everything_under_it() -> None:
-    assert {one.type for stage in STAGES for one in at(stage).components.values()} == TOKENS
+    graphs = [at(stage, version) for stage in STAGES for version in RELEASES]
+    assert {one.type for graph in graphs for one in graph.components.values()} == TOKENS
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_component_registers_outputs_that_are_known(stage: Stage) -> None:
-    for component in at(stage).components.values():
+def test_every_component_registers_outputs_that_are_known(stage: Stage, version: str) -> None:
+    for component in at(stage, version).components.values():
         assert component.outputs, f"{component.name} registers none, and so never shows as done"
         assert all(value is not None for value in component.outputs.values())
 
 
-def test_components_register_exactly_the_outputs_that_they_declare() -> None:
-    outputs = {name: set(one.outputs or {}) for name, one in at(Stage.SMI).components.items()}
+@pytest.mark.parametrize("version", RELEASES)
+def test_components_register_exactly_the_outputs_that_they_declare(version: str) -> None:
+    outputs = {name: set(one.outputs or {}) for name, one in at(Stage.SMI, version).components.items()}
     assert outputs == {
         "dapr": {"namespace", "services", "version", "digest"},
         "osm": {"namespace", "version", "digest"},
@@ -182,18 +199,20 @@ def test_components_register_exactly_the_outputs_that_they_declare() -> None:
     }
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_childs_name_starts_with_its_components(stage: Stage) -> None:
-    graph = at(stage)
+def test_every_childs_name_starts_with_its_components(stage: Stage, version: str) -> None:
+    graph = at(stage, version)
     for one in graph.everything:
         parent = graph.parent_of(one)
         if parent:
             assert one.name.startswith(parent), "two instances of a component would else meet in one name"
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_only_components_and_providers_stand_at_the_top(stage: Stage) -> None:
-    graph = at(stage)
+def test_only_components_and_providers_stand_at_the_top(stage: Stage, version: str) -> None:
+    graph = at(stage, version)
     for one in graph.everything:
         if not graph.parent_of(one):
             assert not one.custom or one.type == PROVIDER

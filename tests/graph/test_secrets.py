@@ -9,7 +9,7 @@ import pytest
 
 from model.stage import Stage
 
-from .program import CREDENTIALS, PASSWORD, STAGES, at, run
+from .program import CREDENTIALS, PASSWORD, RELEASES, STAGES, at, run
 from .recording import Graph, Secret, leaves
 
 CONF = 'requirepass "correct\\x20horse'
@@ -26,14 +26,16 @@ def holders(graph: Graph, *needles: str) -> dict[str, bool]:
     return found
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_redis_password_reaches_one_secret_only_and_is_marked_there(stage: Stage) -> None:
-    assert holders(at(stage), PASSWORD, CONF) == {"hello-redis-password": True}
+def test_redis_password_reaches_one_secret_only_and_is_marked_there(stage: Stage, version: str) -> None:
+    assert holders(at(stage, version), PASSWORD, CONF) == {"hello-redis-password": True}
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_no_output_and_no_message_of_the_program_holds_a_secret(stage: Stage) -> None:
-    graph = run(stage=stage.value, registryCredentials=CREDENTIALS)
+def test_no_output_and_no_message_of_the_program_holds_a_secret(stage: Stage, version: str) -> None:
+    graph = run(stage=stage.value, daprVersion=version, registryCredentials=CREDENTIALS)
     said = json.dumps(graph.stack_outputs, default=repr) + repr(graph.messages)
     assert "battery" not in said
     assert "c29tZW9uZTpzZWNyZXQ=" not in said
@@ -71,9 +73,13 @@ def test_redis_still_reads_its_password_from_the_secret_where_the_component_hold
     assert one.inputs == other.inputs
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_no_digest_is_one_of_a_secret(stage: Stage) -> None:
-    one, other = at(stage), run(stage=stage.value, redisPassword="another", registryCredentials=None)
+def test_no_digest_is_one_of_a_secret(stage: Stage, version: str) -> None:
+    one, other = (
+        at(stage, version),
+        run(stage=stage.value, daprVersion=version, redisPassword="another", registryCredentials=None),
+    )
     changed = {name for name in one.resources if one[name].inputs != other[name].inputs}
     assert changed == {"hello-redis-password"}, "a digest of a password is a way to guess it"
 
@@ -138,9 +144,12 @@ def test_a_preview_keeps_secrets_marked_too() -> None:
     assert set(holders(graph, PASSWORD, CONF, "c29tZW9uZTpzZWNyZXQ=").values()) == {True}
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_secrets_content_is_marked(stage: Stage) -> None:
-    secrets = run(stage=stage.value, registryCredentials=CREDENTIALS).of_type("kubernetes:core/v1:Secret")
+def test_every_secrets_content_is_marked(stage: Stage, version: str) -> None:
+    secrets = run(stage=stage.value, daprVersion=version, registryCredentials=CREDENTIALS).of_type(
+        "kubernetes:core/v1:Secret"
+    )
     assert len(secrets) == (4 if stage.meshed else 3)
     for secret in secrets:
         data = secret.inputs["stringData"]

@@ -95,6 +95,7 @@ def recipes(tmp_path: Path) -> dict[str, images.Recipe]:
     """Return the lab's recipes, made from parts that hold only names."""
     binaries = {
         "dapr-1.12.0": ["daprd", "injector", "operator", "placement", "sentry"],
+        "dapr-1.18.1": ["daprd", "injector", "operator", "placement", "scheduler", "sentry"],
         "osm": ["osm-bootstrap", "osm-controller", "osm-healthcheck", "osm-injector", "osm-preinstall"],
     }
     entries = {}
@@ -113,7 +114,9 @@ def recipes(tmp_path: Path) -> dict[str, images.Recipe]:
 
 
 def test_the_images_that_the_charts_and_the_program_name_are_there(recipes: dict[str, images.Recipe]) -> None:
-    dapr = {f"dapr/{name}:1.12.0" for name in ("daprd", "injector", "operator", "placement", "sentry")}
+    programs = ("daprd", "injector", "operator", "placement", "sentry")
+    dapr = {f"dapr/{name}:{version}" for name in programs for version in ("1.12.0", "1.18.1")}
+    dapr.add("dapr/scheduler:1.18.1")  # there was none before 1.14
     osm = {"bootstrap", "controller", "crds", "healthcheck", "injector", "preinstall"}
     others = {"envoy:1.36.2", "curl:1", "redis:7", "hello-k8s-node:1", "hello-k8s-python:1", "pause:1"}
     wanted = dapr | {f"osm/osm-{name}:1.2.4" for name in osm} | {"osm/init:1.2.4"} | others

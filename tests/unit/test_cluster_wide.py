@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from model.versions import DAPR_RELEASES
 from operations import cluster_wide
 from operations.cluster_wide import ClusterWide, record, remove
 from operations.errors import OperationError
@@ -186,6 +187,23 @@ def test_from_one_release_to_the_next_and_away_again_only_what_was_there_before_
     third = record(fake, definitions(OURS, FOREIGN), second)  # and back
     remove(fake, definitions(OURS, FOREIGN), third)
     assert fake.objects == before
+
+
+@pytest.mark.parametrize("order", [("1.12.0", "1.18.1"), ("1.18.1", "1.12.0"), ("1.12.0", "1.18.1", "1.12.0")], ids=str)
+def test_however_one_goes_between_daprs_releases_no_definition_of_theirs_is_left(order: tuple[str, ...]) -> None:
+    fake = FakeCluster()
+    previous = None
+    for version in order:
+        wanted = ClusterWide(
+            namespace="dapr-system", objects={"customresourcedefinitions": list(DAPR_RELEASES[version].crds)}
+        )
+        previous = record(fake, wanted, previous)
+        for name in DAPR_RELEASES[version].crds:
+            fake.add_crd(name, name.split(".")[0])
+    assert previous is not None
+    assert set(json.loads(previous)["customresourcedefinitions"]) == set(DAPR_RELEASES["1.18.1"].crds)
+    remove(fake, wanted, previous)
+    assert fake.objects == {}
 
 
 def test_webhooks_go_before_all_else(cluster: FakeCluster) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -35,6 +36,19 @@ DAPR_1_13 = ServicePorts(
     sentry=[{"name": "grpc", "port": 443}],
     redis=redis.service_ports(),
 )
+# Dapr 1.18.1: a scheduler as well, behind two Services, and ports that no daprd needs.
+METRICS = {"name": "metrics", "port": 9090}
+ETCD = [{"name": "etcd-client", "port": 2379}, {"name": "etcd-peer", "port": 2380}]
+DAPR_1_18 = ServicePorts(
+    placement=[*PLACEMENT, METRICS],
+    api=[{"name": "grpc", "port": 443}, {"name": "legacy", "port": 80}, METRICS],
+    sentry=[{"name": "grpc", "port": 443}, METRICS],
+    redis=redis.service_ports(),
+    scheduler={
+        "dapr-scheduler-server": [{"name": "api", "port": 50006}, *ETCD, METRICS],
+        "dapr-scheduler-server-a": [{"name": "api", "port": 443}, *ETCD, METRICS],
+    },
+)
 
 
 def computed(services: ServicePorts = DAPR_1_12, **changes: Any) -> Any:
@@ -64,6 +78,62 @@ def test_dapr_1_13_gets_the_same_from_ports_of_other_names() -> None:
     exclusions = computed(DAPR_1_13)
     assert exclusions.mesh_port_numbers == [50005, 8201, 6379]
     assert exclusions.pod_annotation == "80,443"
+
+
+def test_dapr_1_18_gets_its_schedulers_after_placement_and_redis() -> None:
+    exclusions = computed(DAPR_1_18)
+    assert exclusions.mesh_port_numbers == [50005, 8201, 6379, 50006, 443]
+    assert exclusions.pod_annotation == "80,443"
+    assert [(port.port, port.service) for port in exclusions.mesh_ports] == [
+        (50005, "dapr-placement-server"),
+        (8201, "dapr-placement-server"),
+        (6379, "redis"),
+        (50006, "dapr-scheduler-server"),
+        (443, "dapr-scheduler-server-a"),
+    ]
+
+
+def test_a_scope_of_pods_has_the_schedulers_too() -> None:
+    exclusions = computed(DAPR_1_18, scope=PortScope.POD)
+    assert exclusions.mesh_port_numbers == []
+    assert exclusions.pod_annotation == "80,443,6379,8201,50005,50006"
+
+
+def test_further_ports_come_after_the_schedulers() -> None:
+    assert computed(DAPR_1_18, extra_ports=(443, 9090)).mesh_port_numbers == [50005, 8201, 6379, 50006, 443, 9090]
+
+
+def test_of_the_schedulers_ports_only_the_one_that_daprd_dials_is_excluded() -> None:
+    for scope in PortScope:
+        exclusions = computed(DAPR_1_18, scope=scope)
+        numbers = set(exclusions.mesh_port_numbers + exclusions.pod_port_numbers)
+        assert numbers == {80, 443, 6379, 8201, 50005, 50006}, "neither etcd's ports nor metrics"
+
+
+def test_the_schedulers_are_explained_by_what_they_are() -> None:
+    rows = computed(DAPR_1_18).explained()["meshPorts"][3:]
+    assert [row["service"] for row in rows] == ["dapr-scheduler-server", "dapr-scheduler-server-a"]
+    assert all("schedulers" in row["reason"] and "step 5" in row["reason"] for row in rows)
+
+
+def test_without_a_scheduler_there_is_nothing_of_it() -> None:
+    assert DAPR_1_12.scheduler == {}
+    assert "scheduler" not in repr(computed(DAPR_1_12).explained())
+
+
+@pytest.mark.parametrize("scheduler", ["dapr-scheduler-server", "dapr-scheduler-server-a"])
+def test_a_scheduler_whose_port_is_named_otherwise_fails_and_is_named(scheduler: str) -> None:
+    ports = {**DAPR_1_18.scheduler, scheduler: ETCD}
+    with pytest.raises(UnknownPortError, match=f"Service {scheduler} has none of the ports named 'api'; it has 'etcd-"):
+        computed(dataclasses.replace(DAPR_1_18, scheduler=ports))
+
+
+def test_the_schedulers_ports_count_towards_the_limit() -> None:
+    nine = tuple(range(10001, 10010))
+    exclusions = computed(DAPR_1_18, extra_ports=nine)
+    assert len(set(exclusions.mesh_port_numbers + exclusions.pod_port_numbers)) == MAX_PORTS
+    with pytest.raises(TooManyPortsError, match=r"^16 ports are excluded \(50005, 8201, 6379, 50006, 443, "):
+        computed(DAPR_1_18, extra_ports=(*nine, 20000))
 
 
 def test_a_port_of_two_services_is_excluded_once_and_explained_for_both() -> None:
@@ -176,20 +246,27 @@ def test_ports_that_repeat_do_not_count_towards_the_limit() -> None:
     assert computed(extra_ports=(*ten, 80, 443, 6379, 50005, *ten)).mesh_port_numbers[3:] == [*ten, 80, 443]
 
 
+OWN_1_12 = {80, 443, 6379, 8201, 50005}
+
+
 @given(
     extra=st.lists(st.integers(min_value=1, max_value=65535), max_size=20),
-    near=st.lists(st.sampled_from([80, 443, 6379, 8201, 50005]), max_size=5),
+    near=st.lists(st.sampled_from([80, 443, 6379, 8201, 50005, 50006]), max_size=5),
     scope=st.sampled_from(PortScope),
+    release=st.sampled_from(
+        [(DAPR_1_12, {80, 443, 6379, 8201, 50005}), (DAPR_1_18, {80, 443, 6379, 8201, 50005, 50006})]
+    ),
 )
 def test_no_pod_ever_gets_more_than_fifteen_ports_or_one_twice(
-    extra: list[int], near: list[int], scope: PortScope
+    extra: list[int], near: list[int], scope: PortScope, release: tuple[ServicePorts, set[int]]
 ) -> None:
-    wanted = set(extra + near) | {80, 443, 6379, 8201, 50005}
+    services, own = release
+    wanted = set(extra + near) | own
     if len(wanted) > MAX_PORTS:
         with pytest.raises(TooManyPortsError):
-            computed(extra_ports=extra + near, scope=scope)
+            computed(services, extra_ports=extra + near, scope=scope)
         return
-    exclusions = computed(extra_ports=extra + near, scope=scope)
+    exclusions = computed(services, extra_ports=extra + near, scope=scope)
     mesh, pod = exclusions.mesh_port_numbers, exclusions.pod_port_numbers
     assert len(set(mesh)) == len(mesh)
     assert len(set(pod)) == len(pod)

@@ -132,9 +132,10 @@ def test_every_value_that_this_program_sets_is_protected() -> None:
 # --- both charts ------------------------------------------------------------------------------------------------
 
 
-def test_daprs_mtls_is_off_and_nothing_else_is_said_by_default() -> None:
-    values = helm_values.dapr(release=RELEASE, registry=None, pull_secret=None, further={})
-    assert values == {"global": {"mtls": {"enabled": False}, "tag": "1.12.0"}}
+@pytest.mark.parametrize("version", ["1.12.0", "1.18.1"])
+def test_daprs_mtls_is_off_and_nothing_else_is_said_by_default(version: str) -> None:
+    values = helm_values.dapr(release=DAPR_RELEASES[version], registry=None, pull_secret=None, further={})
+    assert values == {"global": {"mtls": {"enabled": False}, "tag": version}}
 
 
 def test_daprs_registry_and_pull_secret_are_said_where_given() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+import settings
 from model import versions
-from settings import KEYS, PROJECT, ROOT, SECRET_KEYS, declared_defaults, parse
+from settings import KEYS, PROJECT, ROOT, SECRET_KEYS, Chart, declared_defaults, parse
 
 TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
 
@@ -96,6 +98,7 @@ def test_the_lab_stack_only_says_where_things_come_from_and_how_big_they_are() -
         "redisImage",
         "nodeAppImage",
         "pythonAppImage",
+        "daprValues",
         "osmValues",
     }
 
@@ -107,15 +110,42 @@ def test_the_lab_stacks_values_are_sizes_an_image_tag_and_a_missing_filter() -> 
     assert {tuple(part) for part in osm.values()} == {("resource",)}, "all else of it is sizes"
 
 
+def test_the_lab_stack_keeps_the_schedulers_jobs_in_memory_and_says_nothing_else_of_dapr() -> None:
+    assert stack_config("Pulumi.lab.yaml")["daprValues"] == {
+        "dapr_scheduler": {"cluster": {"inMemoryStorage": True}}
+    }, "the lab has no StorageClass"
+
+
 def test_the_lab_stacks_charts_are_inside_the_project_and_of_the_pinned_versions() -> None:
     config = stack_config("Pulumi.lab.yaml")
-    for key, version in (("daprChart", versions.DEFAULT_DAPR_VERSION), ("osmChart", versions.OSM_RELEASE.version)):
+    for key in ("daprChart", "osmChart"):
         assert not config[key].startswith(("/", "..")), "the state would name one machine's folder"
-        assert config[key].endswith(version)
+    assert config["daprChart"] == ".lab/charts/dapr-{version}", "whichever release is asked for"
+    assert config["osmChart"].endswith(versions.OSM_RELEASE.version)
+
+
+@pytest.mark.parametrize("version", versions.DAPR_RELEASES)
+def test_the_lab_stack_takes_the_chart_of_whichever_release_is_asked_for(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, defaults = stack_config("Pulumi.lab.yaml"), declared_defaults()
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    charts = {f"dapr-{one}": one for one in versions.DAPR_RELEASES}
+    for name, found in {**charts, f"osm-{versions.OSM_RELEASE.version}": versions.OSM_RELEASE.version}.items():
+        folder = tmp_path / ".lab" / "charts" / name
+        folder.mkdir(parents=True)
+        (folder / "Chart.yaml").write_text(f"version: {found}\n")
+    given = parse({**config, "redisPassword": "x", "daprVersion": version}, defaults)
+    assert given.dapr_chart == Chart(source=f".lab/charts/dapr-{version}", version=version)
+    assert given.osm_chart.source == f".lab/charts/osm-{versions.OSM_RELEASE.version}"
+    assert given.dapr_values == config["daprValues"]
 
 
 def test_the_lab_stacks_values_override_nothing_that_the_mesh_depends_on() -> None:
     config = stack_config("Pulumi.lab.yaml")
     # The charts are the lab's to link, so their paths don't exist everywhere.
     charts = {key: declared_defaults()[key] for key in ("daprChart", "osmChart")}
-    assert parse({**config, **charts, "redisPassword": "x"}).osm_values == config["osmValues"]
+    for version in versions.DAPR_RELEASES:
+        given = parse({**config, **charts, "redisPassword": "x", "daprVersion": version})
+        assert given.osm_values == config["osmValues"]
+        assert given.dapr_values == config["daprValues"]

@@ -87,6 +87,23 @@ def test_a_chart_in_a_registry_has_no_repository() -> None:
     assert chart.repository is None
 
 
+@pytest.mark.parametrize("version", list(DAPR_RELEASES))
+@pytest.mark.parametrize(
+    "source", ["https://charts.example/{version}", "http://{version}.example", "oci://mirror.example/dapr-{version}"]
+)
+def test_a_charts_source_may_be_named_by_its_version(source: str, version: str) -> None:
+    given = parsed(daprVersion=version, daprChart=source, osmChart=source)
+    assert given.dapr_chart == Chart(source=source.replace("{version}", version), version=version)
+    assert given.osm_chart == Chart(
+        source=source.replace("{version}", OSM_RELEASE.version), version=OSM_RELEASE.version
+    ), "OSM's own, whatever Dapr's is"
+
+
+def test_a_version_is_named_as_often_as_one_likes_and_nothing_else_is_replaced() -> None:
+    source = "https://charts.example/{version}/{name}/{version}"
+    assert parsed(daprChart=source).dapr_chart.source == "https://charts.example/1.12.0/{name}/1.12.0"
+
+
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [("true", True), ("false", False), ("True", True), ("False", False), (True, True), (False, False)],
@@ -179,7 +196,12 @@ def test_the_settings_say_only_whether_there_are_credentials() -> None:
         ("stage", "smii", "is not one of dapr, permissive, locked, smi", 'Did you mean "smi"?'),
         ("stage", "42", "is not one of dapr, permissive, locked, smi", "Set one of them."),
         ("stage", "SMI", "is not one of dapr, permissive, locked, smi", "Set one of them."),
-        ("daprVersion", "1.12.1", "is not one of", 'Did you mean "1.12.0"?'),
+        ("daprVersion", "1.12", "is not one of 1.12.0, 1.18.1", 'Did you mean "1.12.0"?'),
+        ("daprVersion", "1.12.2", "is not one of 1.12.0, 1.18.1", 'Did you mean "1.12.0"?'),
+        ("daprVersion", "v1.12.0", "is not one of 1.12.0, 1.18.1", 'Did you mean "1.12.0"?'),
+        ("daprVersion", "1.18", "is not one of 1.12.0, 1.18.1", 'Did you mean "1.18.1"?'),
+        ("daprVersion", "1.18.2", "is not one of 1.12.0, 1.18.1", 'Did you mean "1.18.1"?'),
+        ("daprVersion", "latest", "is not one of 1.12.0, 1.18.1", "Set one of them."),
         ("portScope", "pods", "is not one of mesh, pod", 'Did you mean "pod"?'),
         ("redisPasswordIn", "secrets", "is not one of secret, component", 'Did you mean "secret"?'),
         ("readAllSecrets", "yes", "is not one of true, false", "Set one of them."),
@@ -411,6 +433,30 @@ def test_a_chart_folder_of_the_right_version_is_used_by_its_path(chart_folder: M
     chart = with_chart(source).dapr_chart
     assert chart == Chart(source=source, version="1.12.0")
     assert chart.repository is None
+
+
+@pytest.mark.parametrize("version", list(DAPR_RELEASES))
+def test_a_chart_folder_may_be_named_by_its_version(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    for found in DAPR_RELEASES:
+        (tmp_path / f"dapr-{found}").mkdir()
+        (tmp_path / f"dapr-{found}" / "Chart.yaml").write_text(f"name: dapr\nversion: {found}\n")
+    raw = {"redisPassword": PASSWORD, "daprVersion": version, "daprChart": "dapr-{version}"}
+    assert parse(raw, DEFAULTS).dapr_chart == Chart(source=f"dapr-{version}", version=version)
+
+
+def test_a_chart_of_a_version_that_is_not_there_is_refused_by_the_path_that_was_looked_for() -> None:
+    line = only_problem(daprVersion="1.18.1", daprChart="charts/dapr-{version}")
+    assert line.startswith("dapr-osm:daprChart")
+    assert line.endswith("there is no charts/dapr-1.18.1.")
+
+
+def test_a_chart_folder_of_one_release_is_refused_for_another(chart_folder: MakeChart) -> None:
+    source = chart_folder("name: dapr\nversion: 1.12.0\n")
+    with pytest.raises(SettingsError, match=r"holds version 1\.12\.0, not 1\.18\.1\. Point it at a chart of 1\.18\.1"):
+        parse({"redisPassword": PASSWORD, "daprVersion": "1.18.1", "daprChart": source}, DEFAULTS)
 
 
 def test_a_chart_folder_of_another_version_is_refused(chart_folder: MakeChart) -> None:

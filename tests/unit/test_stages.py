@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from model.expectation import Expectation, ExpectedApp, expectation
 from model.stage import Stage
-from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION, OSM_RELEASE
+from model.versions import DAPR_RELEASES, OSM_RELEASE
 
-DAPR = DAPR_RELEASES[DEFAULT_DAPR_VERSION]
+# What OSM adds for a release's daprd beside Envoy, in the mesh only.
+FOR_DAPRD: dict[str, tuple[str, ...]] = {"1.12.0": (), "1.18.1": ("osm-healthcheck",)}
 
 APP_AND_DAPRD = ("daprd",)
 ALL_THREE = ("daprd", "envoy")
@@ -52,12 +53,21 @@ def test_only_the_last_move_adds_policies_and_nothing_else() -> None:
     assert locked[1:5] == smi[1:5], "pods and accounts are the same, so the move to smi shows policies only"
 
 
+@pytest.mark.parametrize("version", DAPR_RELEASES)
 @pytest.mark.parametrize(("stage", "sidecars", "meshed", "permissive", "accounts", "smi", "flow"), TABLE)
 def test_what_is_expected_follows_from_the_table(
-    stage: Stage, sidecars: tuple[str, ...], meshed: bool, permissive: bool, accounts: bool, smi: bool, flow: bool
+    stage: Stage,
+    sidecars: tuple[str, ...],
+    meshed: bool,
+    permissive: bool,
+    accounts: bool,
+    smi: bool,
+    flow: bool,
+    version: str,
 ) -> None:
-    expected = expectation(stage, DAPR, OSM_RELEASE, 90)
+    expected = expectation(stage, DAPR_RELEASES[version], OSM_RELEASE, 90)
     init = ("osm-init",) if meshed else ()
+    sidecars += FOR_DAPRD[version] if meshed else ()
     assert expected == Expectation(
         stage=stage.value,
         namespace="dapr-test",
@@ -91,9 +101,10 @@ def policies_at(stage: Stage) -> tuple[str, ...] | None:
     return () if stage is Stage.LOCKED else None
 
 
+@pytest.mark.parametrize("version", DAPR_RELEASES)
 @pytest.mark.parametrize("stage", list(Stage))
-def test_an_expectation_survives_being_handed_over_as_text(stage: Stage) -> None:
-    expected = expectation(stage, DAPR, OSM_RELEASE, 120)
+def test_an_expectation_survives_being_handed_over_as_text(stage: Stage, version: str) -> None:
+    expected = expectation(stage, DAPR_RELEASES[version], OSM_RELEASE, 120)
     assert Expectation.from_json(expected.to_json()) == expected
 
 

@@ -76,16 +76,16 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verification, "QUIET_SECONDS", 0.02)
 
 
-def expected_at(stage: Stage, seconds: int = 20) -> Expectation:
-    return expectation(stage, DAPR_RELEASES[DEFAULT_DAPR_VERSION], OSM_RELEASE, seconds)
+def expected_at(stage: Stage, seconds: int = 20, version: str = DEFAULT_DAPR_VERSION) -> Expectation:
+    return expectation(stage, DAPR_RELEASES[version], OSM_RELEASE, seconds)
 
 
 Prepare = Callable[[LiveCluster], None]
 
 
-def at(stage: Stage) -> LiveCluster:
+def at(stage: Stage, version: str = DEFAULT_DAPR_VERSION) -> LiveCluster:
     """A cluster that does what this stage promises."""
-    cluster = LiveCluster(expected_at(stage))
+    cluster = LiveCluster(expected_at(stage, version=version))
     if stage.policies:
         cluster.allow()
     if not stage.orders_flow:
@@ -99,10 +99,11 @@ def failure(cluster: LiveCluster, stage: Stage) -> str:
     return str(caught.value)
 
 
+@pytest.mark.parametrize("version", DAPR_RELEASES)
 @pytest.mark.parametrize("stage", list(Stage))
-def test_a_stage_that_keeps_its_promise_is_found_so(stage: Stage) -> None:
-    cluster = at(stage)
-    findings = verify(cluster, expected_at(stage))
+def test_a_stage_that_keeps_its_promise_is_found_so(stage: Stage, version: str) -> None:
+    cluster = at(stage, version)
+    findings = verify(cluster, expected_at(stage, version=version))
     assert findings["stage"] == stage.value
     assert datetime.fromisoformat(findings["verified"]).tzinfo is not None
     assert json.loads(json.dumps(findings)) == findings, "findings become a stack output"
@@ -185,6 +186,23 @@ def test_a_pod_without_daprd_fails_the_stage() -> None:
     cluster = at(Stage.SMI)
     cluster.add(cluster.pod_path("nodeapp"), **{**pod(("node", "envoy")), "metadata": {"labels": {"app": "node"}}})
     assert "pod nodeapp-1 lacks container daprd" in failure(cluster, Stage.SMI)
+
+
+@pytest.mark.parametrize("stage", [stage for stage in Stage if stage.meshed])
+@pytest.mark.parametrize(
+    ("there", "wanted", "says"),
+    [
+        ("1.12.0", "1.18.1", "lacks container osm-healthcheck"),
+        ("1.18.1", "1.12.0", "has container osm-healthcheck, which should not be there"),
+    ],
+)
+def test_in_the_mesh_pods_of_another_dapr_release_fail_the_stage(
+    stage: Stage, there: str, wanted: str, says: str
+) -> None:
+    with pytest.raises(VerificationError) as caught:
+        verify(at(stage, there), expected_at(stage, seconds=0, version=wanted))
+    assert f"pod nodeapp-1 {says}" in str(caught.value)
+    assert f"pod pythonapp-1 {says}" in str(caught.value)
 
 
 def test_a_missing_pod_fails_the_stage() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from model import names, policies, versions
 from model.apps import APPS, NODE_APP, PYTHON_APP
+from model.route import Route
 from operations.mesh import POLICY_PATHS
 
 
@@ -81,6 +82,34 @@ def test_the_default_dapr_release_is_the_walkthroughs() -> None:
     assert versions.DEFAULT_DAPR_VERSION == "1.12.0"
     assert versions.DAPR_RELEASES["1.12.0"].containers == ("daprd",)
     assert len(versions.DAPR_RELEASES["1.12.0"].crds) == 5
+    assert versions.DAPR_RELEASES["1.12.0"].route is Route.DNS_NAME
+    assert versions.DAPR_RELEASES["1.12.0"].scheduler is False
+    assert versions.DAPR_RELEASES["1.12.0"].mesh_containers == ()
+
+
+def test_the_releases_are_the_walkthroughs_and_a_current_one() -> None:
+    assert list(versions.DAPR_RELEASES) == ["1.12.0", "1.18.1"]
+    assert next(iter(versions.DAPR_RELEASES)) == versions.DEFAULT_DAPR_VERSION
+
+
+def test_dapr_1_18_needs_names_a_scheduler_and_an_answer_to_its_probe() -> None:
+    release = versions.DAPR_RELEASES["1.18.1"]
+    assert release.route is Route.NAME_FORMAT
+    assert release.scheduler is True
+    assert (release.containers, release.mesh_containers) == (("daprd",), ("osm-healthcheck",))
+
+
+def test_dapr_1_18_brings_the_earlier_crds_and_two_more() -> None:
+    one, other = (set(versions.DAPR_RELEASES[version].crds) for version in ("1.12.0", "1.18.1"))
+    assert other - one == {"mcpservers.dapr.io", "workflowaccesspolicies.dapr.io"}
+    assert one - other == set()
+
+
+def test_the_schedulers_services_are_daprs() -> None:
+    assert names.SCHEDULER_SERVICES == (
+        "dapr-system/dapr-scheduler-server",
+        "dapr-system/dapr-scheduler-server-a",
+    )
 
 
 @pytest.mark.parametrize(("version", "release"), versions.DAPR_RELEASES.items())

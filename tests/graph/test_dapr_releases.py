@@ -1,0 +1,511 @@
+"""Dapr 1.18.1, stage by stage: exactly how its graph differs from the default release's, and the way between them.
+
+Whatever is said of the default release elsewhere holds for everything that is not named here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from components.digest import digest
+from model import versions
+from model.expectation import Expectation, expectation
+from model.stage import Stage
+
+from .program import CREDENTIALS, SERVICES, SERVICES_1_18, SERVICES_OF, STAGES, at, run
+from .recording import UNKNOWN, Graph, Recorded, Values
+
+OLD, NEW = "1.12.0", "1.18.1"
+RELEASE = versions.DAPR_RELEASES[NEW]
+MESHED = [stage for stage in STAGES if stage.meshed]
+PODS = ("hello-nodeapp", "hello-pythonapp")
+PORT_LIST = "openservicemesh.io/outbound-port-exclusion-list"
+ROUTE = {
+    "nameResolution": {
+        "component": "nameformat",
+        "version": "v1",
+        "configuration": {"format": "{appid}-dapr.dapr-test.svc.cluster.local:50002"},
+    }
+}
+SCHEDULERS = ("dapr-system/dapr-scheduler-server", "dapr-system/dapr-scheduler-server-a")
+
+
+def new(stage: Stage = Stage.SMI) -> Graph:
+    return at(stage, NEW)
+
+
+def annotations_of(graph: Graph, pod: str) -> dict[str, str]:
+    result: dict[str, str] = graph[pod].inputs["spec"]["template"]["metadata"]["annotations"]
+    return result
+
+
+def environment(graph: Graph, name: str) -> dict[str, Any]:
+    return dict(graph[name].inputs["environment"])
+
+
+def traffic(graph: Graph) -> dict[str, Any]:
+    result: dict[str, Any] = graph["exclusions-patch"].inputs["spec"]["traffic"]
+    return result
+
+
+def differing(one: Any, other: Any, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    """Paths of the mappings' values that differ, or that only one side has."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {
+            found
+            for key in one.keys() | other.keys()
+            for found in differing(one.get(key, ...), other.get(key, ...), (*path, key))
+        }
+    return set() if one == other else {path}
+
+
+def test_services_are_mocked_for_every_release() -> None:
+    assert set(SERVICES_OF) == set(versions.DAPR_RELEASES)
+
+
+# --- Dapr itself ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_release_is_its_chart_with_mtls_off(stage: Stage) -> None:
+    assert new(stage)["dapr-release"].inputs == {
+        "name": "dapr",
+        "chart": "dapr",
+        "version": "1.18.1",
+        "repositoryOpts": {"repo": versions.DAPR_CHART_REPOSITORY},
+        "namespace": "dapr-system",
+        "createNamespace": False,
+        "timeout": 300,
+        "values": {"global": {"mtls": {"enabled": False}, "tag": "1.18.1"}},
+        "compat": "true",
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_definitions_that_its_chart_leaves_are_recorded(stage: Stage) -> None:
+    given = environment(new(stage), "dapr-cluster-wide")
+    assert json.loads(given.pop("OPERATION_CRDS")) == [
+        "components.dapr.io",
+        "configurations.dapr.io",
+        "httpendpoints.dapr.io",
+        "mcpservers.dapr.io",
+        "resiliencies.dapr.io",
+        "subscriptions.dapr.io",
+        "workflowaccesspolicies.dapr.io",
+    ]
+    assert given == {"OPERATION_NAMESPACE": "dapr-system", "OPERATION_OTHERS": "{}"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_schedulers_services_are_looked_up_too(stage: Stage) -> None:
+    given = environment(new(stage), "dapr-services")
+    assert set(given) == {"OPERATION_SERVICES", "OPERATION_RELEASE"}
+    assert json.loads(given["OPERATION_SERVICES"]) == [
+        "default/kubernetes",
+        "dapr-system/dapr-placement-server",
+        "dapr-system/dapr-api",
+        "dapr-system/dapr-sentry",
+        "dapr-system/dapr-scheduler-server",
+        "dapr-system/dapr-scheduler-server-a",
+    ]
+    assert re.fullmatch("[0-9a-f]{16}", given["OPERATION_RELEASE"])
+    assert given["OPERATION_RELEASE"] != environment(at(stage), "dapr-services")["OPERATION_RELEASE"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_was_looked_up_is_daprs_output(stage: Stage) -> None:
+    assert (new(stage).components["dapr"].outputs or {})["services"] == {
+        service: {"clusterIP": spec["clusterIP"], "ports": spec["ports"]} for service, spec in SERVICES_1_18.items()
+    }
+
+
+@pytest.mark.parametrize("missing", SCHEDULERS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_scheduler_that_is_not_there_stops_the_program(stage: Stage, missing: str) -> None:
+    services = {service: spec for service, spec in SERVICES_1_18.items() if service != missing}
+    with pytest.raises(Exception, match=f"Service {missing} does not exist"):
+        run(stage=stage.value, daprVersion=NEW, services=services)
+
+
+# --- how sidecars find each other -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_apps_sidecars_are_told_to_use_names_that_the_mesh_routes(stage: Stage) -> None:
+    configuration = new(stage)["hello-configuration"]
+    assert configuration.type == "kubernetes:dapr.io/v1alpha1:Configuration"
+    assert configuration.inputs == {
+        "apiVersion": "dapr.io/v1alpha1",
+        "kind": "Configuration",
+        "metadata": {"name": "mesh-names", "namespace": "dapr-test"},
+        "spec": ROUTE,
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_first_preview_shows_the_configuration_in_full(stage: Stage) -> None:
+    preview = run(stage=stage.value, daprVersion=NEW, preview=True)
+    assert preview["hello-configuration"].inputs == new(stage)["hello-configuration"].inputs
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_configuration_comes_after_dapr_and_before_the_apps(stage: Stage) -> None:
+    graph = new(stage)
+    wanted = {"dapr-release", "dapr-injector-ready", "hello-namespace"}
+    assert wanted <= graph.before("hello-configuration")
+    for pod in PODS:
+        assert "hello-configuration" in graph.before(pod), "daprd reads it only when it starts"
+    assert "hello-configuration" in graph.before("verification-run")
+
+
+@pytest.mark.parametrize("stage", MESHED)
+def test_in_the_mesh_the_configuration_comes_after_the_exclusions_like_all_else_of_the_apps(stage: Stage) -> None:
+    assert {"osm-mesh-ready", "exclusions-patch"} <= new(stage).before("hello-configuration")
+
+
+def test_neither_redis_nor_a_namespace_waits_for_the_configuration() -> None:
+    graph = new()
+    waiting = {name for name in graph.resources if "hello-configuration" in graph.before(name)}
+    assert waiting == {*PODS, "verification-run"}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("pod", PODS)
+def test_pods_name_their_configuration_and_carry_its_digest(stage: Stage, pod: str) -> None:
+    given, default = annotations_of(new(stage), pod), annotations_of(at(stage), pod)
+    added = {key: value for key, value in given.items() if key not in default}
+    assert added == {"dapr.io/config": "mesh-names", "dapr-osm/configuration": digest(ROUTE)}
+    assert re.fullmatch("[0-9a-f]{16}", added["dapr-osm/configuration"])
+    assert {key for key in default if given[key] != default[key]} == (
+        {"dapr-osm/interception"} if stage.meshed else set()
+    ), "other exclusions need pods that were injected with them"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_name_that_pods_give_is_the_configurations_own_beside_them(stage: Stage) -> None:
+    graph = new(stage)
+    configuration = graph["hello-configuration"].inputs["metadata"]
+    for pod in PODS:
+        assert annotations_of(graph, pod)["dapr.io/config"] == configuration["name"]
+        assert graph[pod].inputs["metadata"]["namespace"] == configuration["namespace"]
+
+
+def test_the_configuration_is_the_same_at_every_stage() -> None:
+    assert len({json.dumps(new(stage)["hello-configuration"].inputs, sort_keys=True) for stage in STAGES}) == 1
+    for pod in PODS:
+        assert len({annotations_of(new(stage), pod)["dapr-osm/configuration"] for stage in STAGES}) == 1
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_default_release_knows_nothing_of_a_configuration_or_a_scheduler(stage: Stage) -> None:
+    graph = at(stage)
+    assert not [one for one in graph.everything if one.type.endswith(":Configuration")]
+    said = repr([(one.name, one.inputs, one.outputs) for one in graph.everything]) + repr(graph.stack_outputs)
+    for word in ("mesh-names", "nameformat", "dapr.io/config'", "dapr-osm/configuration", "scheduler", "healthcheck"):
+        assert word not in said
+
+
+# --- exclusions -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("stage", "permissive"), [(Stage.PERMISSIVE, True), (Stage.LOCKED, False), (Stage.SMI, False)])
+def test_the_mesh_config_also_excludes_the_schedulers(stage: Stage, permissive: bool) -> None:
+    assert new(stage)["exclusions-patch"].inputs == {
+        "apiVersion": "config.openservicemesh.io/v1alpha2",
+        "kind": "MeshConfig",
+        "metadata": {
+            "name": "osm-mesh-config",
+            "namespace": "osm-system",
+            "annotations": {"pulumi.com/patchForce": "true", "pulumi.com/patchFieldManager": "dapr-osm"},
+        },
+        "spec": {
+            "traffic": {
+                "enablePermissiveTrafficPolicyMode": permissive,
+                "outboundIPRangeExclusionList": ["10.96.0.1/32"],
+                "outboundPortExclusionList": [50005, 8201, 6379, 50006, 443],
+            }
+        },
+    }
+
+
+@pytest.mark.parametrize("stage", MESHED)
+@pytest.mark.parametrize("pod", PODS)
+def test_step_6s_ports_are_the_same(stage: Stage, pod: str) -> None:
+    assert annotations_of(new(stage), pod)[PORT_LIST] == "80,443"
+
+
+@pytest.mark.parametrize("stage", MESHED)
+@pytest.mark.parametrize("pod", PODS)
+def test_ports_of_a_scope_of_pods_move_into_their_annotation(stage: Stage, pod: str) -> None:
+    graph = run(stage=stage.value, daprVersion=NEW, portScope="pod")
+    assert traffic(graph)["outboundPortExclusionList"] == []
+    assert annotations_of(graph, pod)[PORT_LIST] == "80,443,6379,8201,50005,50006"
+
+
+@pytest.mark.parametrize("stage", MESHED)
+@pytest.mark.parametrize("pod", PODS)
+def test_pods_say_what_they_were_injected_with(stage: Stage, pod: str) -> None:
+    digests = new(stage).components["exclusions"].outputs or {}
+    assert annotations_of(new(stage), pod)["dapr-osm/interception"] == digests["injection_digest"]
+
+
+def rows(graph: Graph, where: str) -> list[tuple[int, str]]:
+    return [(row["port"], row["service"]) for row in graph.stack_outputs["exclusions"][where]]
+
+
+SHARED = [
+    (50005, "dapr-placement-server"),
+    (8201, "dapr-placement-server"),
+    (6379, "redis"),
+    (50006, "dapr-scheduler-server"),
+    (443, "dapr-scheduler-server-a"),
+]
+OWN = [(443, "dapr-api"), (80, "dapr-api"), (443, "dapr-sentry")]
+
+
+@pytest.mark.parametrize("stage", MESHED)
+def test_the_exclusions_in_force_are_an_output_with_the_reason_for_each(stage: Stage) -> None:
+    graph = new(stage)
+    exclusions = graph.stack_outputs["exclusions"]
+    assert [row["cidr"] for row in exclusions["ipRanges"]] == ["10.96.0.1/32"]
+    assert rows(graph, "meshPorts") == SHARED
+    assert rows(graph, "podPorts") == OWN
+    assert all(row["reason"] for found in exclusions.values() for row in found)
+    assert all("schedulers" in row["reason"] for row in exclusions["meshPorts"][3:])
+
+
+@pytest.mark.parametrize("stage", MESHED)
+def test_a_scope_of_pods_is_in_the_output_too(stage: Stage) -> None:
+    graph = run(stage=stage.value, daprVersion=NEW, portScope="pod")
+    assert rows(graph, "meshPorts") == []
+    assert rows(graph, "podPorts") == SHARED + OWN
+
+
+def test_without_a_mesh_nothing_is_excluded_from_it() -> None:
+    assert new(Stage.DAPR).stack_outputs["exclusions"] == {"ipRanges": [], "meshPorts": [], "podPorts": []}
+
+
+@pytest.mark.parametrize("stage", MESHED)
+def test_a_first_preview_shows_lists_that_are_not_known_yet(stage: Stage) -> None:
+    assert traffic(run(stage=stage.value, daprVersion=NEW, preview=True)) == {
+        "enablePermissiveTrafficPolicyMode": stage.permissive,
+        "outboundIPRangeExclusionList": UNKNOWN,
+        "outboundPortExclusionList": UNKNOWN,
+    }
+
+
+def moved(service: str, port: int) -> dict[str, Values]:
+    """The cluster's Services, with one scheduler's port somewhere else."""
+    ports = [{"name": "etcd-client", "port": 2379}, {"name": "api", "port": port}]
+    return {**SERVICES_1_18, service: {"clusterIP": "None", "ports": ports}}
+
+
+@pytest.mark.parametrize(
+    ("service", "ports"),
+    [(SCHEDULERS[0], [50005, 8201, 6379, 1234, 443]), (SCHEDULERS[1], [50005, 8201, 6379, 50006, 1234])],
+)
+def test_the_schedulers_ports_are_the_clusters_own(service: str, ports: list[int]) -> None:
+    graph = run(daprVersion=NEW, services=moved(service, 1234))
+    assert traffic(graph)["outboundPortExclusionList"] == ports
+    for pod in PODS:
+        assert (
+            annotations_of(graph, pod)["dapr-osm/interception"] != annotations_of(new(), pod)["dapr-osm/interception"]
+        )
+    assert covers(graph) != covers(new())
+
+
+@pytest.mark.parametrize("service", SCHEDULERS)
+def test_a_scheduler_whose_port_is_named_otherwise_stops_the_program(service: str) -> None:
+    services = {**SERVICES_1_18, service: {"clusterIP": "None", "ports": [{"name": "grpc", "port": 50006}]}}
+    with pytest.raises(Exception, match=f"Service {service.split('/')[1]} has none of the ports named 'api'; it has"):
+        run(daprVersion=NEW, services=services)
+
+
+def test_further_exclusions_come_after_the_schedulers() -> None:
+    graph = run(daprVersion=NEW, extraPortExclusions=[9090, 443, 50006])
+    assert traffic(graph)["outboundPortExclusionList"] == [50005, 8201, 6379, 50006, 443, 9090]
+
+
+def test_a_cluster_with_a_scheduler_changes_nothing_for_a_release_without_one() -> None:
+    services = {**SERVICES, **{service: SERVICES_1_18[service] for service in SCHEDULERS}}
+    graph = run(services=services)
+    assert {name: one.inputs for name, one in graph.resources.items()} == {
+        name: one.inputs for name, one in at(Stage.SMI).resources.items()
+    }
+
+
+# --- what is expected, and what is said -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_verification_expects_osms_answer_to_daprds_probe_in_the_mesh(stage: Stage) -> None:
+    given = environment(new(stage), "verification-run")
+    assert set(given) == {"OPERATION_EXPECTATION", "OPERATION_COVERS"}
+    expected = Expectation.from_json(given["OPERATION_EXPECTATION"])
+    assert expected == expectation(stage, RELEASE, versions.OSM_RELEASE, 120)
+    assert {app.name: app.containers for app in expected.apps} == (
+        {
+            "nodeapp": ("daprd", "envoy", "node", "osm-healthcheck"),
+            "pythonapp": ("daprd", "envoy", "osm-healthcheck", "python"),
+        }
+        if stage.meshed
+        else {"nodeapp": ("daprd", "node"), "pythonapp": ("daprd", "python")}
+    )
+    assert {app.init_containers for app in expected.apps} == {("osm-init",) if stage.meshed else ()}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_only_containers_are_expected_differently(stage: Stage) -> None:
+    one, other = (json.loads(environment(graph, "verification-run")["OPERATION_EXPECTATION"]) for graph in pair(stage))
+    for app in (*one["apps"], *other["apps"]):
+        app["containers"] = [name for name in app["containers"] if name != "osm-healthcheck"]
+    assert one == other
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_stacks_outputs_differ_in_what_the_release_is(stage: Stage) -> None:
+    one, other = at(stage).stack_outputs, new(stage).stack_outputs
+    assert differing(one, other) == {("versions", "dapr")} | (
+        {("expectation",), ("exclusions", "meshPorts"), ("exclusions", "podPorts")} if stage.meshed else set()
+    )
+    assert other["versions"]["dapr"] == "1.18.1"
+    assert other["expectation"] == environment(new(stage), "verification-run")["OPERATION_EXPECTATION"]
+
+
+# --- from one release to the other ------------------------------------------------------------------------------
+
+
+def pair(stage: Stage) -> tuple[Graph, Graph]:
+    return at(stage, OLD), at(stage, NEW)
+
+
+def covers(graph: Graph) -> str:
+    return str(environment(graph, "verification-run")["OPERATION_COVERS"])
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_both_releases_have_the_same_resources_but_for_the_configuration(stage: Stage) -> None:
+    one, other = pair(stage)
+    assert set(other.resources) - set(one.resources) == {"hello-configuration"}
+    assert set(one.resources) - set(other.resources) == set()
+    assert set(one.components) == set(other.components)
+
+
+def identity(one: Recorded) -> tuple[Any, ...]:
+    """What a resource can't change and stay the same one."""
+    metadata = one.inputs.get("metadata", {})
+    return (
+        one.urn,
+        one.parent,
+        one.provider,
+        one.object_name,
+        metadata.get("namespace"),
+        one.inputs.get("namespace"),
+        one.inputs.get("triggers"),
+        one.inputs.get("spec", {}).get("selector"),
+        one.delete_before_replace,
+        one.replace_on_changes,
+    )
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_change_of_the_release_is_an_update_and_replaces_nothing(stage: Stage) -> None:
+    one, other = pair(stage)
+    for name, recorded in one.resources.items():
+        assert identity(recorded) == identity(other[name]), name
+        assert not recorded.delete_before_replace
+        # Every Command asks for the first of these, and none has any triggers.
+        assert recorded.replace_on_changes <= {"triggers[*]"}, "an update would replace it for that"
+        assert "triggers" not in other[name].inputs
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_change_of_the_release_updates_just_what_it_is_about(stage: Stage) -> None:
+    one, other = pair(stage)
+    changed = {name: differing(one[name].inputs, other[name].inputs) for name in one.resources}
+    annotation = ("spec", "template", "metadata", "annotations")
+    pods = {(*annotation, "dapr.io/config"), (*annotation, "dapr-osm/configuration")}
+    verification = {("environment", "OPERATION_COVERS")}
+    expected = {
+        "dapr-cluster-wide": {("environment", "OPERATION_CRDS")},
+        "dapr-crds": {("environment", "OPERATION_CHART_VERSION")},
+        "dapr-release": {("version",), ("values", "global", "tag")},
+        "dapr-services": {("environment", "OPERATION_SERVICES"), ("environment", "OPERATION_RELEASE")},
+        **dict.fromkeys(PODS, pods),
+        "verification-run": verification,
+    }
+    if stage.meshed:
+        expected |= {
+            "exclusions-patch": {("spec", "traffic", "outboundPortExclusionList")},
+            **dict.fromkeys(PODS, pods | {(*annotation, "dapr-osm/interception")}),
+            "verification-run": verification | {("environment", "OPERATION_EXPECTATION")},
+        }
+    assert changed.pop("dapr-injector-ready") <= {("environment", "OPERATION_RELEASE")}, "at the most, it asks again"
+    assert {name: paths for name, paths in changed.items() if paths} == expected
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_comes_before_what_differs_by_the_configuration_only(stage: Stage) -> None:
+    one, other = pair(stage)
+    for name in one.resources:
+        assert other.direct(name) - one.direct(name) <= {"hello-configuration"}
+        assert one.direct(name) <= other.direct(name)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_another_release_is_verified_again(stage: Stage) -> None:
+    one, other = pair(stage)
+    assert covers(one) != covers(other)
+
+
+def test_every_stage_of_every_release_is_verified_for_itself() -> None:
+    assert len({covers(graph) for stage in STAGES for graph in pair(stage)}) == 2 * len(STAGES)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_release_is_in_the_digests_of_what_it_changes(stage: Stage) -> None:
+    one, other = (
+        {name: (component.outputs or {}).get("digest") for name, component in graph.components.items()}
+        for graph in pair(stage)
+    )
+    changed = {name for name in one if one[name] != other[name]}
+    assert changed == {"dapr", "hello"} | ({"exclusions"} if stage.meshed else set())
+
+
+# --- settings beside the release --------------------------------------------------------------------------------
+
+
+def test_a_chart_in_a_registry_or_folder_may_be_named_by_its_version() -> None:
+    for version in (OLD, NEW):
+        graph = run(
+            daprVersion=version,
+            daprChart="oci://mirror.example/charts/dapr-{version}",
+            osmChart="oci://mirror.example/charts/osm-{version}",
+        )
+        assert graph["dapr-release"].inputs["chart"] == f"oci://mirror.example/charts/dapr-{version}"
+        assert graph["osm-release"].inputs["chart"] == "oci://mirror.example/charts/osm-1.2.4"
+
+
+def test_a_repository_may_be_named_by_the_version_too() -> None:
+    inputs = run(daprVersion=NEW, daprChart="https://mirror.example/{version}")["dapr-release"].inputs
+    assert inputs["repositoryOpts"] == {"repo": "https://mirror.example/1.18.1"}
+    assert (inputs["chart"], inputs["version"]) == ("dapr", "1.18.1")
+
+
+def test_further_values_are_merged_into_its_chart() -> None:
+    values = {"dapr_scheduler": {"cluster": {"inMemoryStorage": True}}}
+    graph = run(daprVersion=NEW, daprValues=values)
+    assert graph["dapr-release"].inputs["values"] == {
+        "global": {"mtls": {"enabled": False}, "tag": "1.18.1"},
+        **values,
+    }
+
+
+def test_where_there_are_credentials_the_configuration_is_the_same() -> None:
+    graph = run(daprVersion=NEW, registryCredentials=CREDENTIALS)
+    assert graph["hello-configuration"].inputs == new()["hello-configuration"].inputs
+    assert "hello-namespace-registry-credentials" in graph.before("hello-nodeapp")
