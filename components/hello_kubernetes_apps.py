@@ -120,21 +120,18 @@ class HelloKubernetesApps(pulumi.ComponentResource):
                 )
         binding = self._secret_reader(name, store.secret_name, list(accounts))
         before = [*self.home.resources, store, binding, args.dapr, *accounts.values(), *self._configuration(name)]
-        deployments = []
         for app in APPS:
-            deployments.append(
-                k8s.apps.v1.Deployment(
-                    f"{name}-{app.name}",
-                    metadata=k8s.meta.v1.ObjectMetaArgs(
-                        name=app.name, namespace=namespace.metadata.name, labels={"app": app.label}
-                    ),
-                    spec=k8s.apps.v1.DeploymentSpecArgs(
-                        replicas=1,
-                        selector=k8s.meta.v1.LabelSelectorArgs(match_labels={"app": app.label}),
-                        template=self._pod(app, store, service_account=app.name if accounts else None),
-                    ),
-                    opts=child(self, *before, provider=provider),
-                )
+            k8s.apps.v1.Deployment(
+                f"{name}-{app.name}",
+                metadata=k8s.meta.v1.ObjectMetaArgs(
+                    name=app.name, namespace=namespace.metadata.name, labels={"app": app.label}
+                ),
+                spec=k8s.apps.v1.DeploymentSpecArgs(
+                    replicas=1,
+                    selector=k8s.meta.v1.LabelSelectorArgs(match_labels={"app": app.label}),
+                    template=self._pod(app, store, service_account=app.name if accounts else None),
+                ),
+                opts=child(self, *before, provider=provider),
             )
             if app.service_port is not None:
                 k8s.core.v1.Service(
