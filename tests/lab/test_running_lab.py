@@ -13,6 +13,7 @@ import pytest
 
 from lab import api, cgroups, cluster, node
 from lab.paths import LAB, LOCK
+from model.versions import DAPR_RELEASES, OSM_RELEASE
 
 
 def kubectl(*arguments: str, stdin: str | None = None) -> str:
@@ -99,7 +100,8 @@ def test_pulumi_finds_its_plugins_state_and_stack() -> None:
 @pytest.mark.lab
 @pytest.mark.usefixtures("lab")
 def test_the_committed_charts_of_the_stack_file_are_there() -> None:
-    assert {folder.name for folder in api.chart_folders()} == {"dapr-1.12.0", "osm-1.2.4"}
+    folders = {folder.name for folder in api.chart_folders()}
+    assert folders == {f"dapr-{version}" for version in DAPR_RELEASES} | {f"osm-{OSM_RELEASE.version}"}
     for folder in api.chart_folders():
         assert (folder / "Chart.yaml").is_file(), folder
 
