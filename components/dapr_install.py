@@ -11,7 +11,7 @@ import pulumi
 from components.connection import child
 from components.control_plane import ControlPlane, ControlPlaneArgs, install
 from components.digest import digest
-from components.operation import operation
+from components.operation import operation, result_of
 from model import helm_values, names
 from model.versions import DaprRelease
 
@@ -94,7 +94,7 @@ class DaprInstall(pulumi.ComponentResource):
             opts=child(self, ready),
         )
         self.namespace = ready.stdout.apply(lambda _: names.DAPR_NAMESPACE)
-        self.services = services.stdout.apply(_parsed)
+        self.services = result_of(services)
         self.version = pulumi.Output.from_input(args.release.version)
         self.digest = pulumi.Output.from_input(declared)
         self.register_outputs(
@@ -105,8 +105,3 @@ class DaprInstall(pulumi.ComponentResource):
                 "digest": self.digest,
             }
         )
-
-
-def _parsed(stdout: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(stdout)
-    return found

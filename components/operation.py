@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 from pulumi_command import local
@@ -42,3 +44,13 @@ def operation(
         logging=local.Logging.STDERR,
         opts=opts,
     )
+
+
+def result_of(command: local.Command) -> pulumi.Output[dict[str, Any]]:
+    """What an operation printed, as plain lists and dictionaries."""
+
+    def parsed(stdout: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(stdout)
+        return found
+
+    return command.stdout.apply(parsed)

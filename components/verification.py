@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,7 @@ import pulumi
 
 from components.connection import child
 from components.digest import digest_of
-from components.operation import operation
+from components.operation import operation, result_of
 from model.expectation import Expectation
 
 
@@ -51,10 +50,5 @@ class Verification(pulumi.ComponentResource):
             },
             opts=child(self, *args.after),
         )
-        self.findings = command.stdout.apply(_parsed)
+        self.findings = result_of(command)
         self.register_outputs({"findings": self.findings})
-
-
-def _parsed(stdout: str) -> dict[str, Any]:
-    findings: dict[str, Any] = json.loads(stdout)
-    return findings

@@ -51,8 +51,7 @@ def read(environ: Mapping[str, str]) -> Kubeconfig:
     """
     files = tuple(path for path in paths(environ) if path.is_file())
     contents = [_content(path) for path in files]
-    current = next((content["current-context"] for content in contents if content["current-context"]), "")
-    return Kubeconfig(files=files, current=current, contexts=tuple(_named(contents, "contexts")))
+    return Kubeconfig(files=files, current=_current(contents), contexts=tuple(_named(contents, "contexts")))
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -66,11 +65,16 @@ def _content(path: Path) -> dict[str, Any]:
         raise OperationError(f"{path} can't be read as a kubeconfig: {type(error).__name__}: {error}") from error
 
 
+def _current(contents: list[dict[str, Any]]) -> str:
+    return next((content["current-context"] for content in contents if content["current-context"]), "")
+
+
 def _named(contents: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     """The entries of all files; of two with the same name, the first one counts."""
     merged: dict[str, Any] = {}
     for content in contents:
-        merged = {**merged, **{name: entry for name, entry in content[kind].items() if name not in merged}}
+        for name, entry in content[kind].items():
+            merged.setdefault(name, entry)
     return merged
 
 
@@ -83,7 +87,7 @@ def check_reachable(environ: Mapping[str, str]) -> None:
         OperationError: Nothing answers there.
     """
     contents = [_content(path) for path in paths(environ) if path.is_file()]
-    current = read(environ).current
+    current = _current(contents)
     context = (_named(contents, "contexts").get(current) or {}).get("context") or {}
     cluster = (_named(contents, "clusters").get(str(context.get("cluster"))) or {}).get("cluster") or {}
     server = urlsplit(str(cluster.get("server") or ""))
