@@ -359,12 +359,20 @@ def _wait(paths: Paths, made: list[oci.Image], progress: Progress) -> None:
         step("the API server", _succeeds(lambda: kubectl("get", "--raw=/readyz")))
         objects = json.dumps({"apiVersion": "v1", "kind": "List", "items": node.system_objects()})
         apply = ("apply", "--server-side", "--force-conflicts", "--field-manager=lab", "-f", "-")
-        step("the name service's permissions", _succeeds(lambda: kubectl(*apply, stdin=objects)))
+        step("the lab's own objects", _succeeds(lambda: kubectl(*apply, stdin=objects)))
         importing.result()
     step("the default ServiceAccount", _succeeds(lambda: kubectl("get", "serviceaccount", "default", "-o", "name")))
     step("the node", _succeeds(lambda: _node_ready(kubectl, started)))
+    # Most parts show by their work that they run; claims wait for the provisioner of volumes in silence.
+    step("every part", lambda: _every_part_runs(paths))
     step("the cluster's names", lambda: _names_resolve(paths))
     step("news of the kept pods", _succeeds(lambda: not _stale_pods(kubectl, started)))
+
+
+def _every_part_runs(paths: Paths) -> bool:
+    """Tell whether no part of the running cluster still waits for another, or has ended."""
+    running = status(paths)
+    return running is not None and all(part.state == "running" for part in running.parts)
 
 
 def _started(paths: Paths) -> float:

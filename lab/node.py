@@ -37,6 +37,12 @@ API_SERVICE_IP = "10.96.0.1"
 DNS_SERVICE_IP = "10.96.0.10"
 DNS_DOMAIN = "cluster.local"
 
+STORAGE_CLASS = "lab"
+"""The cluster's default StorageClass."""
+
+PROVISIONER = "lab.local/volumes"
+"""What a StorageClass names to get volumes from the part `volume-provisioner`."""
+
 CNI_PLUGINS = Path("/usr/lib/cni")
 """Where Debian's package puts them."""
 
@@ -292,6 +298,7 @@ class Node:
                 ("kubelet", f"system:node:{NODE}", "system:nodes"),
                 ("kube-proxy", "system:kube-proxy", ""),
                 ("coredns", "lab:coredns", ""),
+                ("volume-provisioner", "lab:volume-provisioner", ""),
             )
         }
         self.write("cni/10-lab.conflist", self.pod_network())
@@ -404,6 +411,17 @@ class Node:
                     str(self.write("Corefile", self.corefile(access["coredns"]))),
                 ),
             ),
+            PartSpec(
+                name="volume-provisioner",
+                after=(api,),
+                argv=(
+                    self.binary("volume-provisioner", "volume-provisioner"),
+                    f"-kubeconfig={access['volume-provisioner']}",
+                    f"-provisioner={PROVISIONER}",
+                    f"-node={NODE}",
+                    f"-folder={self.paths.volumes}",
+                ),
+            ),
         ]
 
     def spec(self, listener: int) -> Spec:
@@ -421,7 +439,8 @@ class Node:
 
     def digest(self) -> str:
         """Return a digest of the parts that the running cluster is made of."""
-        return digest(*(str(self.entries[name].folder) for name in ("kubernetes", "coredns", "pause")))
+        names = ("kubernetes", "coredns", "volume-provisioner", "pause")
+        return digest(*(str(self.entries[name].folder) for name in names))
 
 
 def _control_plane(access: Path) -> tuple[str, ...]:
@@ -437,9 +456,10 @@ def _control_plane(access: Path) -> tuple[str, ...]:
 
 
 def system_objects() -> list[dict[str, object]]:
-    """Return the objects that the lab itself puts into the cluster: the name service's address and two permissions.
+    """Return the objects that the lab itself puts into the cluster.
 
-    The name service and the API server's client certificate for the kubelet have no permissions by default.
+    They are the name service's address, the default StorageClass, and the permissions of those parts that have none by
+    default: the name service, the provisioner of volumes, the API server's client certificate for the kubelet.
     """
     dns = {"name": "kube-dns", "namespace": "kube-system"}
     ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]
@@ -468,7 +488,34 @@ def system_objects() -> list[dict[str, object]]:
                 {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
             ],
         },
+        {
+            "apiVersion": "storage.k8s.io/v1",
+            "kind": "StorageClass",
+            "metadata": {
+                "name": STORAGE_CLASS,
+                "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+            },
+            "provisioner": PROVISIONER,
+            "reclaimPolicy": "Delete",
+            "volumeBindingMode": "WaitForFirstConsumer",
+        },
+        {
+            "apiVersion": f"{rbac}/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": "lab:volume-provisioner"},
+            "rules": [
+                {
+                    "apiGroups": [""],
+                    "resources": ["persistentvolumes"],
+                    "verbs": ["list", "watch", "create", "patch", "delete"],
+                },
+                {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["list", "watch"]},
+                {"apiGroups": ["storage.k8s.io"], "resources": ["storageclasses"], "verbs": ["list", "watch"]},
+                {"apiGroups": [""], "resources": ["events"], "verbs": ["create", "patch"]},
+            ],
+        },
         _binding("lab:coredns", "lab:coredns", "lab:coredns"),
+        _binding("lab:volume-provisioner", "lab:volume-provisioner", "lab:volume-provisioner"),
         _binding("lab:kubelet-client", "system:kubelet-api-admin", "kube-apiserver-kubelet-client"),
     ]
 

@@ -16,6 +16,8 @@ GO = Path(__file__).resolve().parent / "go"
 
 DEBIAN_SUITE = "bookworm"
 
+PROVISIONER_LIBRARY = "sigs.k8s.io/sig-storage-lib-external-provisioner/v13"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModuleFile:
@@ -172,6 +174,14 @@ def parts() -> tuple[Part, ...]:
             source="Go github.com/coredns/coredns, a main with six plugins written here",
             typical_seconds=45,
             folder="coredns",
+            package=".",
+        ),
+        GoPart(
+            name="volume-provisioner",
+            version=required_version(GO / "volume-provisioner" / "go.mod", PROVISIONER_LIBRARY),
+            source=f"Go {PROVISIONER_LIBRARY}, a main written here",
+            typical_seconds=65,
+            folder="volume-provisioner",
             package=".",
         ),
         *_dapr("1.12.0", ("daprd", "injector", "operator", "placement", "sentry"), 145),

@@ -72,6 +72,11 @@ class Paths:
         return self.data / "logs"
 
     @property
+    def volumes(self) -> Path:
+        """One folder for each volume that a claim got."""
+        return self.data / "volumes"
+
+    @property
     def bin(self) -> Path:
         """Links to the binaries of the parts in use."""
         return self.data / "bin"

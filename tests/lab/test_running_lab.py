@@ -90,6 +90,64 @@ def test_a_pod_resolves_a_service_and_can_be_entered() -> None:
 
 @pytest.mark.lab
 @pytest.mark.usefixtures("lab")
+@pytest.mark.parametrize("group", [None, 65532])
+def test_a_claim_gets_a_volume_that_any_user_writes_to_and_that_goes_with_it(group: int | None) -> None:
+    namespace = f"lab-test-volume-{os.getpid()}"
+    metadata = {"name": "kept", "namespace": namespace}
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": metadata,
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "16Gi"}}},
+    }
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "securityContext": {"runAsUser": 65532, "runAsGroup": 65532, "runAsNonRoot": True}
+            | ({} if group is None else {"fsGroup": group}),
+            "volumes": [{"name": "kept", "persistentVolumeClaim": {"claimName": "kept"}}],
+            "containers": [
+                {
+                    "name": "main",
+                    "image": "lab.local/redis:7",
+                    "command": ["sleep", "600"],
+                    "volumeMounts": [{"name": "kept", "mountPath": "/kept"}],
+                }
+            ],
+        },
+    }
+    kubectl("create", "namespace", namespace)
+    try:
+        kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": [claim, pod]}))
+        kubectl("wait", "--for=condition=Ready", "pod/kept", f"--namespace={namespace}", "--timeout=60s")
+        in_pod = ("exec", "kept", f"--namespace={namespace}", "--")
+        kubectl(*in_pod, "sh", "-c", "mkdir -p /kept/own && echo written > /kept/own/file")
+        bound = (
+            "get",
+            "persistentvolumeclaim",
+            "kept",
+            f"--namespace={namespace}",
+            "-o",
+            "jsonpath={.spec.volumeName}",
+        )
+        volume = kubectl(*bound)
+        folder = api.paths().volumes / volume
+        assert (folder / "own" / "file").read_text() == "written\n"
+        assert (folder / "own" / "file").stat().st_uid == 65532
+        assert folder.stat().st_gid == (group or 0), "the kubelet hands it to the pod's fsGroup"
+    finally:
+        kubectl("delete", "namespace", namespace, "--wait", "--timeout=60s")
+    deadline = time.monotonic() + 15
+    while folder.exists() or kubectl("get", "persistentvolume", volume, "--ignore-not-found"):
+        assert time.monotonic() < deadline, "the volume stayed after its claim was gone"
+        time.sleep(0.2)
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("lab")
 def test_pulumi_finds_its_plugins_state_and_stack() -> None:
     argv = [str(api.pulumi_cli()), "plugin", "ls", "--json"]
     done = subprocess.run(argv, env=os.environ | api.environment(), capture_output=True, text=True, check=True)  # noqa: S603
