@@ -98,7 +98,6 @@ def test_the_lab_stack_only_says_where_things_come_from_and_how_big_they_are() -
         "redisImage",
         "nodeAppImage",
         "pythonAppImage",
-        "daprValues",
         "osmValues",
     }
 
@@ -108,12 +107,6 @@ def test_the_lab_stacks_values_are_sizes_an_image_tag_and_a_missing_filter() -> 
     assert osm.pop("image") == {"tag": versions.OSM_RELEASE.version}
     assert osm.pop("featureFlags") == {"enableWASMStats": False}
     assert {tuple(part) for part in osm.values()} == {("resource",)}, "all else of it is sizes"
-
-
-def test_the_lab_stack_keeps_the_schedulers_jobs_in_memory_and_says_nothing_else_of_dapr() -> None:
-    assert stack_config("Pulumi.lab.yaml")["daprValues"] == {
-        "dapr_scheduler": {"cluster": {"inMemoryStorage": True}}
-    }, "the lab has no StorageClass"
 
 
 def test_the_lab_stacks_charts_are_inside_the_project_and_of_the_pinned_versions() -> None:
@@ -138,7 +131,7 @@ def test_the_lab_stack_takes_the_chart_of_whichever_release_is_asked_for(
     given = parse({**config, "redisPassword": "x", "daprVersion": version}, defaults)
     assert given.dapr_chart == Chart(source=f".lab/charts/dapr-{version}", version=version)
     assert given.osm_chart.source == f".lab/charts/osm-{versions.OSM_RELEASE.version}"
-    assert given.dapr_values == config["daprValues"]
+    assert given.dapr_values == {}, "Dapr runs as its chart says, the scheduler's volumes included"
 
 
 def test_the_lab_stacks_values_override_nothing_that_the_mesh_depends_on() -> None:
@@ -148,4 +141,4 @@ def test_the_lab_stacks_values_override_nothing_that_the_mesh_depends_on() -> No
     for version in versions.DAPR_RELEASES:
         given = parse({**config, **charts, "redisPassword": "x", "daprVersion": version})
         assert given.osm_values == config["osmValues"]
-        assert given.dapr_values == config["daprValues"]
+        assert given.dapr_values == {}, "Dapr runs as its chart says, the scheduler's volumes included"
