@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from lab import build, charts, cluster, pulumi
@@ -28,9 +29,12 @@ def is_running() -> bool:
     return running is not None and not running.crashed
 
 
-def start() -> None:
-    """Start the lab and wait until it is ready; quick where it runs already."""
-    cluster.start(paths())
+def start(dapr: Collection[str] = ()) -> None:
+    """Start the lab and wait until it is ready; quick where it runs already.
+
+    `dapr` names releases on demand: their images and charts are there afterwards, built first where they never were.
+    """
+    cluster.start(paths(), dapr)
 
 
 def kubeconfig() -> Path:

@@ -14,7 +14,7 @@ import shutil
 import sys
 import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from lab.cache import Cache, Entry, digest, digest_folder
 from lab.commands import output, run_logged
 from lab.console import Progress, say
 from lab.errors import LabError
-from lab.parts import GO, ChartPart, GoPart, Part, RootfsPart, WheelPart, parts
+from lab.parts import GO, ChartPart, GoPart, Part, RootfsPart, WheelPart, parts, wanted
 from lab.paths import Paths
 
 RECIPE = "1"
@@ -203,10 +203,10 @@ def tell_of_waiting() -> None:
     say("Another build holds the cache; waiting for it to end ...")
 
 
-def build(paths: Paths) -> dict[str, Entry]:
-    """Build every part that is missing from the cache and return all of them."""
+def build(paths: Paths, dapr: Collection[str] = ()) -> dict[str, Entry]:
+    """Build every wanted part that is missing from the cache and return all wanted ones."""
     cache = Cache(paths.cache)
-    present = [part for part in parts() if is_there(part)]
+    present = [part for part in wanted(dapr) if is_there(part)]
     found = {part.name: cache.find(part.name, key(part)) for part in present}
     entries = {name: entry for name, entry in found.items() if entry is not None}
     if len(entries) == len(present):

@@ -124,5 +124,9 @@ def serve_repository(folders: list[Path], scratch: Path) -> Iterator[str]:
 
 
 def exposed(paths: Paths) -> list[Path]:
-    """Return the folders of all charts as the checkout sees them; they are there once the lab was built."""
-    return [paths.charts / name(part) for part in chart_parts()]
+    """Return the folders of the charts that the checkout sees; they are there once the lab was built.
+
+    Of the releases on demand those that this checkout was given.
+    """
+    seen = ((part, paths.charts / name(part)) for part in chart_parts())
+    return [folder for part, folder in seen if not part.on_demand or folder.exists()]

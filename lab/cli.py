@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from lab import build, cluster, preflight, pulumi, report
+from lab import cluster, preflight, pulumi, report
 from lab.cache import Cache
 from lab.console import duration, say
 from lab.errors import LabError
+from lab.parts import dapr_versions
 from lab.paths import Paths, default_paths
 
 
-def start(paths: Paths) -> int:
+def start(paths: Paths, dapr: Collection[str] = ()) -> int:
     """Start the cluster (building what is missing) and wait until it is ready."""
-    cluster.start(paths)
+    cluster.start(paths, dapr)
     say(f"The lab runs. kubeconfig: {paths.kubeconfig}")
     return 0
 
@@ -49,11 +50,11 @@ def check(paths: Paths) -> int:
     return 0
 
 
-def build_all(paths: Paths) -> int:
+def build_all(paths: Paths, dapr: Collection[str] = ()) -> int:
     """Build what is missing, and start nothing."""
     preflight.require_to_build(paths)
-    cluster.prepare(paths)
-    total = sum(entry.seconds for entry in build.build(paths).values())
+    entries, _ = cluster.prepare(paths, dapr)
+    total = sum(entry.seconds for entry in entries.values())
     say(f"Everything is built, in {Cache(paths.cache).folder}; all of it together took {duration(total)}.")
     return 0
 
@@ -94,13 +95,24 @@ COMMANDS: dict[str, Callable[[Paths], int]] = {
     "build": build_all,
 }
 
+WITH_RELEASES: dict[str, Callable[[Paths, Collection[str]], int]] = {"start": start, "build": build_all}
+"""What those commands do where they are given Dapr releases."""
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; what the user can mend is told in one message."""
     parser = argparse.ArgumentParser(prog="python -m lab", description="The lab: a real cluster and Pulumi's engine.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, function in COMMANDS.items():
-        commands.add_parser(name, help=function.__doc__)
+        command = commands.add_parser(name, help=function.__doc__)
+        if name in WITH_RELEASES:
+            releases = ", ".join(dapr_versions())
+            command.add_argument(
+                "--dapr",
+                action="append",
+                metavar="VERSION",
+                help=f"with this Dapr release too, of {releases}; may be given several times",
+            )
     passed = commands.add_parser("pulumi", help="Run Pulumi on the lab's stack: python -m lab pulumi -- ARGS...")
     passed.add_argument("arguments", nargs=argparse.REMAINDER)
     # Everything behind `pulumi` is Pulumi's, options included.
@@ -110,6 +122,8 @@ def main(arguments: Sequence[str]) -> int:
         if given.command == "pulumi":
             rest = given.arguments[1:] if given.arguments[:1] == ["--"] else given.arguments
             return pulumi.run(paths, rest)
+        if getattr(given, "dapr", None):
+            return WITH_RELEASES[given.command](paths, given.dapr)
         return COMMANDS[given.command](paths)
     except LabError as error:
         print(error, file=sys.stderr)

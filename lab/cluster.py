@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import cgroups, charts, debian, images, node, oci, preflight, pulumi
-from lab.build import build, tell_of_waiting
+from lab.build import build, key, tell_of_waiting
 from lab.cache import Cache, Entry
 from lab.commands import output, tail
 from lab.console import Progress, duration, say
@@ -115,17 +115,32 @@ def _lock(patience: float = 0.0) -> Iterator[int | None]:
                 return
 
 
-def prepare(paths: Paths) -> tuple[Mapping[str, Entry], list[oci.Image]]:
-    """Install, build and link whatever the cluster and Pulumi need and is not there yet."""
+def prepare(paths: Paths, dapr: Collection[str] = ()) -> tuple[Mapping[str, Entry], list[oci.Image]]:
+    """Install, build and link whatever the cluster, Pulumi and the Dapr releases need and is not there yet."""
     cache = Cache(paths.cache)
     debian.install(cache)
-    entries = build(paths)
+    entries = build(paths, dapr)
     waits = contextlib.nullcontext() if images.are_built(paths, entries) else cache.locked(tell_of_waiting)
     with waits:
         made = images.images(paths, entries)
-    folders = {charts.name(part): entries[part.name].folder / "chart" for part in chart_parts()}
-    charts.link(paths, folders)
+    charts.link(paths, charts_to_link(paths, entries))
     return entries, made
+
+
+def charts_to_link(paths: Paths, entries: Mapping[str, Entry]) -> dict[str, Path]:
+    """Return the charts of the entries, and those on demand that this checkout was given earlier and are still built.
+
+    A stack may go on using a release that was asked for once, so a plain start takes no chart away from it.
+    """
+    cache, folders = Cache(paths.cache), {}
+    for part in chart_parts():
+        name = charts.name(part)
+        entry = entries.get(part.name)
+        if entry is None and (paths.charts / name).is_symlink():
+            entry = cache.find(part.name, key(part))
+        if entry is not None:
+            folders[name] = entry.folder / "chart"
+    return folders
 
 
 def place_binaries(entries: Mapping[str, Entry], folder: Path, *names: str) -> None:
@@ -151,8 +166,11 @@ def _same_file(one: Path, other: Path) -> bool:
     return (left.st_size, left.st_mtime_ns) == (right.st_size, right.st_mtime_ns)
 
 
-def start(paths: Paths) -> None:
-    """Start the cluster and wait until it is ready; where it runs already, only look after it."""
+def start(paths: Paths, dapr: Collection[str] = ()) -> None:
+    """Start the cluster and wait until it is ready; where it runs already, only look after it.
+
+    `dapr` names releases that are to be built and imported beside those that every start has.
+    """
     began = time.monotonic()
     running = _settled_status(paths)
     if running is None:
@@ -164,7 +182,7 @@ def start(paths: Paths) -> None:
                 raise
     cold = not (paths.cache / "parts").is_dir()
     new = not (paths.data / MARK).exists()
-    entries, made = prepare(paths)
+    entries, made = prepare(paths, dapr)
     link_ready = time.monotonic()
     if not _launch(paths, entries):
         place_binaries(entries, paths.bin, *TOOLS)

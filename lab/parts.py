@@ -1,15 +1,18 @@
 """The one table of the lab's parts: what each is, which version, where it comes from and how it is built.
 
 A version stands here only where no go.mod can say it: a tag whose go.mod needs a pseudo-version, a wheel, a release
-name of Debian. To add another Dapr release, add a folder `go/dapr-X.Y.Z` and a row made by `_dapr`.
+name of Debian. To add another Dapr release, add a folder `go/dapr-X.Y.Z` and a row made by `_dapr`: on demand, unless
+everyone is to build it.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lab.errors import LabError
 from lab.gomod import required_version
 
 GO = Path(__file__).resolve().parent / "go"
@@ -40,6 +43,8 @@ class Part:
     source: str
     typical_seconds: int
     """Seconds to build it on two cores with cold caches: the progress display's estimate until it is measured here."""
+    on_demand: bool = field(default=False, repr=False)
+    """Whether it is built only for those who ask for its release by name; that changes nothing in what is built."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +101,14 @@ class RootfsPart(Part):
     packages: tuple[str, ...] = field(default=())
 
 
-def _dapr(version: str, programs: tuple[str, ...], seconds: int) -> tuple[GoPart, ChartPart]:
+_BEFORE_SCHEDULER = ("daprd", "injector", "operator", "placement", "sentry")
+_WITH_SCHEDULER = ("daprd", "injector", "operator", "placement", "scheduler", "sentry")
+"""Dapr's programs before release 1.14 and since."""
+
+
+def _dapr(
+    version: str, programs: tuple[str, ...], seconds: int, *, on_demand: bool = False
+) -> tuple[GoPart, ChartPart]:
     """Return the rows of one Dapr release: its programs and its chart."""
     folder, module = f"dapr-{version}", "github.com/dapr/dapr"
     pinned = required_version(GO / folder / "go.mod", module)
@@ -106,6 +118,7 @@ def _dapr(version: str, programs: tuple[str, ...], seconds: int) -> tuple[GoPart
             version=pinned,
             source=f"Go {module}/cmd/{{{','.join(programs)}}}",
             typical_seconds=seconds,
+            on_demand=on_demand,
             folder=folder,
             # daprd refuses to start unless it was built for one of the two sets of components.
             tags=("stablecomponents",),
@@ -117,6 +130,7 @@ def _dapr(version: str, programs: tuple[str, ...], seconds: int) -> tuple[GoPart
             version=pinned,
             source=f"Go {module}/charts/dapr",
             typical_seconds=1,
+            on_demand=on_demand,
             folder=folder,
             module=module,
             path="charts/dapr",
@@ -184,8 +198,9 @@ def parts() -> tuple[Part, ...]:
             folder="volume-provisioner",
             package=".",
         ),
-        *_dapr("1.12.0", ("daprd", "injector", "operator", "placement", "sentry"), 145),
-        *_dapr("1.18.1", ("daprd", "injector", "operator", "placement", "scheduler", "sentry"), 240),
+        *_dapr("1.12.0", _BEFORE_SCHEDULER, 145),
+        *_dapr("1.18.1", _WITH_SCHEDULER, 240),
+        *_dapr("1.16.0", _WITH_SCHEDULER, 190),
         GoPart(
             name="osm",
             version=osm_version,
@@ -257,7 +272,19 @@ def parts() -> tuple[Part, ...]:
             package=".",
             variables=(("main.version", command_version),),
         ),
+        # Built after all the others, of whose packages Go finds many compiled.
+        *_dapr("1.10.9", _BEFORE_SCHEDULER, 185, on_demand=True),
+        *_dapr("1.14.0", _WITH_SCHEDULER, 150, on_demand=True),
+        *_dapr("1.18.0", _WITH_SCHEDULER, 55, on_demand=True),
     )
+
+
+def wanted(dapr: Collection[str] = ()) -> tuple[Part, ...]:
+    """Return the parts that everyone needs and those of the Dapr releases that someone asks for."""
+    unknown = [version for version in dapr if version not in dapr_versions()]
+    if unknown:
+        raise LabError(f"The lab has no Dapr {', '.join(unknown)}. It has {', '.join(dapr_versions())}.")
+    return tuple(row for row in parts() if not row.on_demand or row.version in dapr)
 
 
 def part(name: str) -> Part:
@@ -266,10 +293,11 @@ def part(name: str) -> Part:
 
 
 def charts() -> tuple[ChartPart, ...]:
-    """Return the charts."""
+    """Return the charts, those on demand included."""
     return tuple(row for row in parts() if isinstance(row, ChartPart))
 
 
 def dapr_versions() -> tuple[str, ...]:
-    """Return the Dapr releases that the lab has."""
-    return tuple(row.version for row in parts() if row.name.startswith("dapr-"))
+    """Return the Dapr releases that the lab can build, those on demand included."""
+    versions = (row.version for row in parts() if row.name.startswith("dapr-"))
+    return tuple(sorted(versions, key=lambda version: [int(number) for number in version.split(".")]))

@@ -49,7 +49,8 @@ def times(paths: Paths) -> int:
         table.add_column(heading, justify="right" if heading in ("built in", "size") else "left")
     for part in parts():
         entry = cache.find(part.name, build.key(part)) if build.is_there(part) else None
-        took = duration(entry.seconds) if entry else "not built"
+        missing = "on demand" if part.on_demand else "not built"
+        took = duration(entry.seconds) if entry else missing
         size = f"{_size(entry.folder) / 1e6:.0f} MB" if entry else ""
         table.add_row(part.name, part.version, took, size, part.source)
     out.print(table)

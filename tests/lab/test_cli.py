@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
 
 from lab import cli
 from lab.errors import LabError
+from lab.parts import dapr_versions
 from lab.paths import Paths
 
 
@@ -40,6 +42,32 @@ def test_pulumi_gets_its_arguments_as_they_are(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("lab.pulumi.run", run)
     assert cli.main(["pulumi", "--", "config", "set", "--path", "a.b", "--", "-1"]) == 5, "the exit code is Pulumi's"
     assert seen == [["config", "set", "--path", "a.b", "--", "-1"]]
+
+
+@pytest.mark.parametrize("command", ["start", "build"])
+def test_releases_are_asked_for_by_name_and_none_is_meant_where_none_is_named(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    def run(_paths: Paths, dapr: Collection[str] = ()) -> int:
+        seen.append(list(dapr))
+        return 0
+
+    monkeypatch.setitem(cli.COMMANDS, command, run)
+    monkeypatch.setitem(cli.WITH_RELEASES, command, run)
+    assert cli.main([command]) == 0
+    assert cli.main([command, "--dapr", "1.14.0", "--dapr", "1.10.9"]) == 0
+    assert seen == [[], ["1.14.0", "1.10.9"]]
+
+
+def test_a_release_that_the_lab_lacks_is_told_with_those_it_has(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lab.preflight.require_to_build", lambda _paths: None)
+    monkeypatch.setattr("lab.debian.install", lambda _cache: None)
+    assert cli.main(["build", "--dapr", "1.13.0"]) == 1
+    assert capsys.readouterr().err == f"The lab has no Dapr 1.13.0. It has {', '.join(dapr_versions())}.\n"
 
 
 def test_every_command_says_what_it_does() -> None:

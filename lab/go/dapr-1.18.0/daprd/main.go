@@ -1,0 +1,1 @@
+../../dapr-1.18.1/daprd/main.go
