@@ -18,7 +18,7 @@ from components import (
     VerificationArgs,
     connect,
 )
-from model.apps import NODE_APP, PYTHON_APP
+from model.apps import NODE_APP
 from model.exclusions import NO_EXCLUSIONS
 from model.expectation import expectation
 from model.versions import OSM_RELEASE
@@ -33,7 +33,9 @@ dapr = DaprInstall(
     "dapr",
     DaprInstallArgs(
         connection=connection,
+        namespace=settings.namespaces.dapr,
         release=settings.dapr,
+        mtls=settings.dapr_mtls,
         chart=settings.dapr_chart,
         registry=settings.images.dapr_registry,
         values=settings.dapr_values,
@@ -51,6 +53,7 @@ if stage.meshed:
         "osm",
         OsmInstallArgs(
             connection=connection,
+            namespace=settings.namespaces.osm,
             release=OSM_RELEASE,
             chart=settings.osm_chart,
             registry=settings.images.osm_registry,
@@ -67,8 +70,10 @@ if stage.meshed:
         MeshConfigExclusionsArgs(
             connection=connection,
             mesh=osm,
+            namespaces=settings.namespaces,
             services=dapr.services,
             permissive=stage.permissive,
+            enable_egress=settings.enable_egress,
             exclude_api_server=settings.exclude_api_server,
             port_scope=settings.port_scope,
             extra_ports=settings.extra_ports,
@@ -87,7 +92,8 @@ apps = HelloKubernetesApps(
     HelloKubernetesAppsArgs(
         connection=connection,
         stage=stage,
-        images={NODE_APP.name: settings.images.node_app, PYTHON_APP.name: settings.images.python_app},
+        namespace=settings.namespaces.apps,
+        apps=settings.apps,
         redis_image=settings.images.redis,
         redis_password=secrets.redis_password,
         password_in_component=settings.password_in_component,
@@ -95,6 +101,7 @@ apps = HelloKubernetesApps(
         registry_credentials=secrets.registry_credentials,
         route=settings.dapr.route,
         dapr=dapr,
+        dapr_digest=dapr.declared,
         interception=interception,
     ),
 )
@@ -102,16 +109,31 @@ components.append(apps)
 digests.append(apps.digest)
 
 # Step 10: with permissive mode off, only what a policy allows.
-if osm is not None and not stage.permissive:
+if osm is not None and stage.enforces:
     policies = SmiPolicies(
         "smi",
-        SmiPoliciesArgs(connection=connection, namespace=apps.namespace, allowed=stage.policies, mesh=osm),
+        SmiPoliciesArgs(
+            connection=connection,
+            namespaces=apps.namespaces,
+            policies=list(settings.policies.values()) if stage.policies else [],
+            apps=settings.apps,
+            route=settings.dapr.route,
+            mesh=osm,
+            deployed=apps,
+        ),
     )
     components.append(policies)
     digests.append(policies.digest)
 
 # Steps 1, 9 and 10: does it do what the stage says?
-expected = expectation(stage, settings.dapr, OSM_RELEASE, settings.verify_seconds)
+expected = expectation(
+    stage,
+    dapr=settings.dapr,
+    osm=OSM_RELEASE,
+    apps=settings.apps,
+    policies=list(settings.policies.values()),
+    seconds=settings.verify_seconds,
+)
 verification = Verification(
     "verification",
     VerificationArgs(
@@ -124,13 +146,12 @@ verification = Verification(
 # What an operator asks first.
 pulumi.export("stage", stage.value)
 pulumi.export("versions", {"dapr": dapr.version} | ({"osm": osm.version} if osm else {}))
-pulumi.export("namespaces", {"dapr": dapr.namespace, "apps": apps.namespace} | ({"osm": osm.namespace} if osm else {}))
+pulumi.export(
+    "namespaces",
+    {"dapr": dapr.namespace, "apps": list(apps.namespaces.values())} | ({"osm": osm.namespace} if osm else {}),
+)
 pulumi.export("exclusions", exclusions.exclusions if exclusions else NO_EXCLUSIONS.explained())
 pulumi.export("verification", verification.findings)
 pulumi.export("expectation", expected.to_json())
-pulumi.export(
-    "watchOrders",
-    pulumi.Output.concat(
-        "kubectl logs -n ", apps.namespace, " deploy/", NODE_APP.name, " -c ", NODE_APP.container, " -f"
-    ),
-)
+if node := settings.apps.get(NODE_APP):
+    pulumi.export("watchOrders", f"kubectl logs -n {node.namespace} deploy/{node.name} -c {node.container} -f")

@@ -12,52 +12,24 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import yaml
 
+from config_reader import PROJECT, Reader, SettingsError, is_label, label_rule
+from model import apps as model_apps
 from model import exclusions, helm_values
+from model import policies as model_policies
+from model.apps import NODE_APP, PYTHON_APP, App
 from model.exclusions import PortScope
+from model.names import REDIS, Namespaces
+from model.policies import Policy
 from model.stage import Stage
-from model.versions import DAPR_RELEASES, OSM_RELEASE, DaprRelease
+from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION, OSM_RELEASE, DaprRelease
 
-PROJECT: Final = "dapr-osm"
 ROOT: Final = Path(__file__).resolve().parent
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """One thing wrong with the config.
-
-    Attributes:
-        key: The config key, without its namespace.
-        value: The value as given, or None where it must not be shown or is missing.
-        rule: What the value must be.
-        mend: What to do about it.
-    """
-
-    key: str
-    value: Any
-    rule: str
-    mend: str
-
-    def __str__(self) -> str:
-        """Key, value, rule and mend, as one line."""
-        shown = "" if self.value is None else f": {json.dumps(self.value, default=str)}"
-        return f"{PROJECT}:{self.key}{shown} {self.rule}. {self.mend}"
-
-
-class SettingsError(ValueError):
-    """The config can't be used; says all that is wrong with it, a line each."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        """Keep the problems for callers that want them one by one."""
-        self.problems = tuple(problems)
-        super().__init__("\n".join(["the stack's config can't be used:", *(f"  {problem}" for problem in problems)]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,15 +82,20 @@ class Settings:
 
     Attributes:
         stage: How far along the walkthrough this environment is.
+        namespaces: Where everything lives.
+        apps: All apps, by app id.
+        policies: Who may call whom at the last stage, by name.
         kube_context: The kubeconfig context that must be the current one, or None for any.
         dapr: The Dapr release.
         dapr_chart: Its chart.
         osm_chart: OSM's chart.
+        dapr_mtls: Whether Dapr's own mTLS is on as well.
         dapr_values: Further values for Dapr's chart.
         osm_values: Further values for OSM's chart.
         images: Where images come from.
         registry_credentials: Whether credentials for a private registry were given.
         password_in_component: Whether Redis's password stands in the Component instead of a Secret.
+        enable_egress: Whether Envoy sends on what it knows nothing of.
         exclude_api_server: Whether the API server bypasses Envoy (step 4).
         port_scope: Where step 5's ports are excluded.
         extra_ports: Further ports to exclude for every pod of the mesh.
@@ -129,15 +106,20 @@ class Settings:
     """
 
     stage: Stage
+    namespaces: Namespaces
+    apps: Mapping[str, App]
+    policies: Mapping[str, Policy]
     kube_context: str | None
     dapr: DaprRelease
     dapr_chart: Chart
     osm_chart: Chart
+    dapr_mtls: bool
     dapr_values: Mapping[str, Any]
     osm_values: Mapping[str, Any]
     images: Images
     registry_credentials: bool
     password_in_component: bool
+    enable_egress: bool
     exclude_api_server: bool
     port_scope: PortScope
     extra_ports: tuple[int, ...]
@@ -151,7 +133,13 @@ class Settings:
 KEYS: Final = (
     "stage",
     "kubeContext",
+    "daprNamespace",
+    "osmNamespace",
+    "appsNamespace",
+    "apps",
+    "policies",
     "daprVersion",
+    "daprMtls",
     "daprChart",
     "osmChart",
     "daprValues",
@@ -166,6 +154,7 @@ KEYS: Final = (
     "registryCredentials",
     "redisPassword",
     "redisPasswordIn",
+    "enableEgress",
     "excludeApiServer",
     "portScope",
     "extraPortExclusions",
@@ -174,6 +163,12 @@ KEYS: Final = (
     "timeoutSeconds",
     "verifySeconds",
 )
+APP_KEYS: Final = ("namespace", "image", "port", "servicePort", "replicas", "env", "resources")
+POLICY_KEYS: Final = ("destination", "sources", "pathRegex")
+# Dapr's Service of an app is called <app id>-dapr, and a Service's name has at most 63 characters.
+LONGEST_APP_ID: Final = 58
+# Not a limit of Kubernetes', but of what a verification can watch.
+MOST_REPLICAS: Final = 20
 SECRET_KEYS: Final = ("redisPassword", "registryCredentials")
 
 
@@ -181,96 +176,6 @@ def declared_defaults(project_file: Path = ROOT / "Pulumi.yaml") -> dict[str, An
     """The defaults that ``Pulumi.yaml`` declares, by key. Keys without one are absent."""
     declared = yaml.safe_load(project_file.read_text())["config"]
     return {key.removeprefix(f"{PROJECT}:"): spec["default"] for key, spec in declared.items() if "default" in spec}
-
-
-class _Reader:
-    """Reads raw values one by one and collects what is wrong instead of stopping at the first."""
-
-    def __init__(self, raw: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-        self.raw = raw
-        self.defaults = defaults
-        self.problems: list[Problem] = []
-
-    def refuse(self, key: str, rule: str, mend: str, value: Any = None) -> None:
-        hidden = key in SECRET_KEYS
-        self.problems.append(Problem(key=key, value=None if hidden else value, rule=rule, mend=mend))
-
-    def value(self, key: str) -> Any:
-        return self.raw.get(key, self.defaults.get(key))
-
-    def text(self, key: str) -> str:
-        value = self.value(key)
-        return "" if value is None else str(value).strip()
-
-    def choice(self, key: str, choices: Mapping[str, T], fallback: T) -> T:
-        value = self.text(key)
-        if value in choices:
-            return choices[value]
-        near = difflib.get_close_matches(value, choices, n=1)
-        hint = f'Did you mean "{near[0]}"?' if near else "Set one of them."
-        shown = dict.fromkeys(choice.lower() for choice in choices)
-        self.refuse(key, f"is not one of {', '.join(shown)}", hint, value)
-        return fallback
-
-    def flag(self, key: str, fallback: bool) -> bool:
-        # "True" is what a bool looks like that did not come through YAML.
-        return self.choice(key, {"true": True, "false": False, "True": True, "False": False}, fallback)
-
-    def number(self, key: str, low: int, high: int, unit: str) -> int:
-        value = self.text(key)
-        if re.fullmatch(r"\d{1,9}", value) and low <= int(value) <= high:
-            return int(value)
-        self.refuse(key, f"is not a number of {unit} from {low} to {high}", f"Set for example {low}.", value)
-        return low
-
-    def json(self, key: str, kind: type[T], kind_name: str, fallback: T) -> T:
-        value = self.value(key)
-        if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except json.JSONDecodeError:
-                self.refuse(key, f"is not {kind_name}", "Set it in the stack file, as YAML.", value)
-                return fallback
-        if value is None:
-            return fallback
-        if not isinstance(value, kind):
-            self.refuse(key, f"is not {kind_name}", "Set it in the stack file, as YAML.", value)
-            return fallback
-        return value
-
-    def image(self, key: str) -> str:
-        value = self.text(key)
-        if not value and self.defaults.get(key):
-            self.refuse(key, "is empty", "Remove the key for the default.", value)
-        elif value and not re.fullmatch(r"[\w.\-/]+(:\d+)?[\w.\-/]*(:[\w.\-]+)?(@sha256:[0-9a-f]{64})?", value):
-            self.refuse(key, "is not an image name", "Write it as registry/name:tag.", value)
-        return value
-
-    def chart(self, key: str, version: str) -> Chart:
-        source = self.text(key).replace("{version}", version)
-        if not source.startswith(("https://", "http://", "oci://")):
-            self._check_local_chart(key, source, version)
-        return Chart(source=source, version=version)
-
-    def _check_local_chart(self, key: str, source: str, version: str) -> None:
-        path = ROOT / source
-        if Path(source).is_absolute():
-            self.refuse(key, "is an absolute path", "Write it relative to the project.", source)
-        elif not source or not path.exists():
-            self.refuse(
-                key,
-                "is neither a URL (https://, http://, oci://) nor an existing path",
-                f"Paths are relative to the project; there is no {source or 'empty path'}.",
-                source,
-            )
-        elif path.is_dir():
-            try:
-                found = yaml.safe_load((path / "Chart.yaml").read_text())["version"]
-            except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
-                self.refuse(key, "is a folder without a chart: no Chart.yaml that says a version", "Mend it.", source)
-                return
-            if str(found) != version:
-                self.refuse(key, f"holds version {found}, not {version}", f"Point it at a chart of {version}.", source)
 
 
 def parse(
@@ -286,15 +191,29 @@ def parse(
     Raises:
         SettingsError: Something is wrong; says everything that is.
     """
-    reader = _Reader(raw, declared_defaults() if defaults is None else defaults)
-    for key in raw:
-        if key not in KEYS:
-            near = difflib.get_close_matches(key, KEYS, n=1)
-            mend = f"Did you mean {PROJECT}:{near[0]}?" if near else "Remove it; README.md lists the settings."
-            reader.refuse(key, "is not a setting of this project", mend)
-
+    reader = Reader(raw, declared_defaults() if defaults is None else defaults, secret_keys=SECRET_KEYS)
+    reader.know(KEYS, "a setting of this project", "Remove it; docs/settings.md lists the settings.")
     stage = reader.choice("stage", {stage.value: stage for stage in Stage}, Stage.SMI)
-    dapr = reader.choice("daprVersion", DAPR_RELEASES, next(iter(DAPR_RELEASES.values())))
+    dapr = reader.choice("daprVersion", DAPR_RELEASES, DAPR_RELEASES[DEFAULT_DAPR_VERSION])
+    dapr_mtls = reader.flag("daprMtls", False)
+    if dapr_mtls and not dapr.route.carries_dapr_mtls:
+        reader.refuse(
+            "daprMtls",
+            f"may not be true with Dapr {dapr.version}: Envoy has to read the sidecars' calls to route them",
+            "Leave it false; OSM encrypts them. Only 1.13 to 1.17 can have both.",
+            True,
+        )
+    namespaces = _namespaces(reader)
+    images = Images(
+        dapr_registry=reader.image("daprRegistry") or None,
+        osm_registry=reader.image("osmRegistry") or None,
+        envoy=reader.image("envoyImage") or None,
+        curl=reader.image("curlImage") or None,
+        redis=reader.image("redisImage"),
+        node_app=reader.image("nodeAppImage"),
+        python_app=reader.image("pythonAppImage"),
+    )
+    apps = _apps(reader, namespaces, images)
     in_component = reader.choice("redisPasswordIn", {"secret": False, "component": True}, False)
     exclude_api_server = reader.flag("excludeApiServer", True)
     if not exclude_api_server and not in_component:
@@ -310,44 +229,222 @@ def parse(
         reader.refuse(key, "stands in the stack file in the clear", mend)
     settings = Settings(
         stage=stage,
+        namespaces=namespaces,
+        apps=apps,
+        policies=_policies(reader, apps, dapr),
         kube_context=reader.text("kubeContext") or None,
         dapr=dapr,
-        dapr_chart=reader.chart("daprChart", dapr.version),
-        osm_chart=reader.chart("osmChart", OSM_RELEASE.version),
+        dapr_chart=_chart(reader, "daprChart", dapr.version),
+        osm_chart=_chart(reader, "osmChart", OSM_RELEASE.version),
+        dapr_mtls=dapr_mtls,
         dapr_values=_values(reader, "daprValues", helm_values.DAPR_PROTECTED),
         osm_values=_values(reader, "osmValues", helm_values.OSM_PROTECTED),
-        images=Images(
-            dapr_registry=reader.image("daprRegistry") or None,
-            osm_registry=reader.image("osmRegistry") or None,
-            envoy=reader.image("envoyImage") or None,
-            curl=reader.image("curlImage") or None,
-            redis=reader.image("redisImage"),
-            node_app=reader.image("nodeAppImage"),
-            python_app=reader.image("pythonAppImage"),
-        ),
+        images=images,
         registry_credentials=bool(reader.text("registryCredentials")),
         password_in_component=in_component,
+        enable_egress=reader.flag("enableEgress", True),
         exclude_api_server=exclude_api_server,
         port_scope=reader.choice("portScope", {scope.value: scope for scope in PortScope}, PortScope.MESH),
         extra_ports=_extra_ports(reader),
         extra_ip_ranges=_extra_ip_ranges(reader),
         read_all_secrets=reader.flag("readAllSecrets", False),
-        timeout_seconds=reader.number("timeoutSeconds", 30, 3600, "seconds"),
-        verify_seconds=reader.number("verifySeconds", 30, 3600, "seconds"),
+        timeout_seconds=reader.number("timeoutSeconds", 30, 3600, "a number of seconds"),
+        verify_seconds=reader.number("verifySeconds", 30, 3600, "a number of seconds"),
     )
     if reader.problems:
         raise SettingsError(reader.problems)
     return settings
 
 
-def _values(reader: _Reader, key: str, protected: Mapping[str, str]) -> Mapping[str, Any]:
+def _namespaces(reader: Reader) -> Namespaces:
+    namespaces = Namespaces(
+        dapr=reader.label("daprNamespace"), osm=reader.label("osmNamespace"), apps=reader.label("appsNamespace")
+    )
+    keys = {"daprNamespace": namespaces.dapr, "osmNamespace": namespaces.osm, "appsNamespace": namespaces.apps}
+    for key, name in keys.items():
+        if _is_clusters_own(name):
+            reader.refuse(key, "is a namespace of the cluster's own", "The stack makes its namespaces itself.", name)
+        elif name and list(keys.values()).count(name) > 1:
+            reader.refuse(key, "is used for something else too", "Give each of the three a name of its own.", name)
+    return namespaces
+
+
+def _is_clusters_own(namespace: str) -> bool:
+    return namespace == "default" or namespace.startswith("kube-")
+
+
+def _apps(reader: Reader, namespaces: Namespaces, images: Images) -> dict[str, App]:
+    """The walkthrough's apps, with what the stack changes of them, and the stack's own."""
+    apps = model_apps.walkthrough(namespaces.apps, node_image=images.node_app, python_image=images.python_app)
+    for name, fields in reader.json("apps", dict, "an object of apps by app id", {}).items():
+        if fields is None and name in apps:
+            del apps[name]
+        elif app := _app(reader, name, fields, apps.get(name), namespaces):
+            apps[name] = app
+    if not apps:
+        reader.refuse("apps", "leaves no app at all", "Keep one, or add one.")
+    return apps
+
+
+def _app(reader: Reader, name: str, fields: Any, walkthroughs: App | None, namespaces: Namespaces) -> App | None:
+    key = f"apps.{name}"
+    entry = reader.entry("apps", name, fields, APP_KEYS)
+    if entry is None:
+        return None
+    taken = {REDIS: "the state store's", "node": "nodeapp's label", "python": "pythonapp's label"}
+    if not is_label(name, LONGEST_APP_ID):
+        reader.refuse(key, f"is not named by {label_rule(LONGEST_APP_ID)}", f"Dapr makes a Service {name}-dapr of it.")
+    elif name in taken:
+        reader.refuse(key, f"is a name that is taken: {taken[name]}", "Choose another app id.")
+    namespace = entry.label("namespace") if entry.value("namespace") is not None else namespaces.apps
+    if namespace in (namespaces.dapr, namespaces.osm) or _is_clusters_own(namespace):
+        entry.refuse(
+            "namespace",
+            "is not a namespace for apps",
+            "Choose another; the stack makes it, and joins it to the mesh.",
+            namespace,
+        )
+    environment = entry.json("env", dict, "an object of texts", {})
+    if not all(isinstance(value, str) for value in environment.values()):
+        entry.refuse("env", "holds something that is not a text", 'Write numbers and true as texts: "1".')
+    common: dict[str, Any] = {
+        "namespace": namespace,
+        "replicas": 1
+        if entry.value("replicas") is None
+        else entry.number("replicas", 1, MOST_REPLICAS, "a number of pods"),
+        "resources": entry.json("resources", dict, "an object with requests and limits", dict(model_apps.RESOURCES)),
+    }
+    if walkthroughs is not None:
+        for fixed in ("image", "port", "servicePort"):
+            if entry.value(fixed) is not None:
+                where = {NODE_APP: "nodeAppImage", PYTHON_APP: "pythonAppImage"}[name]
+                mend = f"Set {PROJECT}:{where}." if fixed == "image" else "Remove it; the quickstart's app is fixed."
+                entry.refuse(fixed, "is not set here for an app of the walkthrough", mend)
+        return replace(walkthroughs, environment={**walkthroughs.environment, **environment}, **common)
+    port = entry.optional_number("port", 1, 65535, "a TCP port")
+    service_port = entry.optional_number("servicePort", 1, 65535, "a TCP port")
+    if service_port is not None and port is None:
+        entry.refuse("servicePort", "is set for an app that listens nowhere", "Set port as well.", service_port)
+    image = entry.image("image")
+    if not image:
+        entry.refuse("image", "is not set", "Every app of a stack's own needs an image.")
+    return App(
+        name=name,
+        image=image,
+        label=name,
+        container=name,
+        port=port,
+        service_port=service_port,
+        environment=environment,
+        **common,
+    )
+
+
+def _policies(reader: Reader, apps: Mapping[str, App], dapr: DaprRelease) -> dict[str, Policy]:
+    """The walkthrough's policy, with what the stack changes of it, and the stack's own."""
+    policies = model_policies.walkthrough()
+    for name, fields in reader.json("policies", dict, "an object of policies by name", {}).items():
+        if fields is None and name in policies:
+            del policies[name]
+        elif policy := _policy(reader, name, fields, policies.get(name)):
+            policies[name] = policy
+    for policy in policies.values():
+        _check_policy(reader, policy, apps, dapr)
+    routes = [policy.routes for policy in policies.values()]
+    for policy in policies.values():
+        if routes.count(policy.routes) > 1 and policy.name not in model_policies.walkthrough():
+            reader.refuse(f"policies.{policy.name}", f"would share the route {policy.routes}", "Choose another name.")
+    return policies
+
+
+def _policy(reader: Reader, name: str, fields: Any, walkthroughs: Policy | None) -> Policy | None:
+    entry = reader.entry("policies", name, fields, POLICY_KEYS)
+    if entry is None:
+        return None
+    if not is_label(name):
+        reader.refuse(f"policies.{name}", f"is not named by {label_rule()}", "It is the name of a TrafficTarget.")
+    base = walkthroughs or Policy(name=name, destination="", sources=(), routes=f"{name}-routes")
+    sources = entry.json("sources", list, "a list of app ids", list(base.sources))
+    if not sources or not all(isinstance(source, str) for source in sources):
+        entry.refuse("sources", "is not a list of app ids", "Name the apps that may call.", sources)
+        return None
+    destination = entry.text("destination") or base.destination
+    if not destination:
+        entry.refuse("destination", "is not set", "Name the app that may be called.")
+        return None
+    path_regex = entry.text("pathRegex") or None
+    try:
+        re.compile(path_regex or "")
+    except re.error as error:
+        entry.refuse("pathRegex", f"is not a regular expression: {error}", "Envoy reads it as RE2.", path_regex)
+    return replace(base, destination=destination, sources=tuple(dict.fromkeys(sources)), path_regex=path_regex)
+
+
+def _check_policy(reader: Reader, policy: Policy, apps: Mapping[str, App], dapr: DaprRelease) -> None:
+    key = f"policies.{policy.name}"
+    known = f"There are {', '.join(apps)}."
+    if missing := [name for name in (policy.destination, *policy.sources) if name not in apps]:
+        near = difflib.get_close_matches(missing[0], apps, n=1)
+        mend = f"Did you mean {near[0]}?" if near else f"{known} A policy of the walkthrough is removed by null."
+        reader.refuse(key, f"names {missing[0]}, which is not an app", mend)
+        return
+    if apps[policy.destination].port is None:
+        reader.refuse(key, f"lets {policy.destination} be called, which listens nowhere", "Give it a port.")
+    if policy.destination in policy.sources:
+        reader.refuse(key, f"lets {policy.destination} call itself", "Such a call stays in its pod. Remove it.")
+    others = {apps[source].namespace for source in policy.sources} - {apps[policy.destination].namespace}
+    if others and not dapr.route.across_namespaces:
+        reader.refuse(
+            key,
+            f"crosses namespaces, which Dapr {dapr.version} can't do in the mesh: its sidecars look for each other in "
+            "their own",
+            "Put the apps into one namespace.",
+        )
+    if policy.path_regex and not dapr.route.by_http:
+        reader.refuse(
+            f"{key}.pathRegex",
+            f"has no meaning with Dapr {dapr.version}, whose calls the mesh carries as TCP",
+            "Remove it, or choose a release whose calls are HTTP to the mesh.",
+            policy.path_regex,
+        )
+
+
+def _chart(reader: Reader, key: str, version: str) -> Chart:
+    source = reader.text(key).replace("{version}", version)
+    if not source.startswith(("https://", "http://", "oci://")):
+        _check_local_chart(reader, key, source, version)
+    return Chart(source=source, version=version)
+
+
+def _check_local_chart(reader: Reader, key: str, source: str, version: str) -> None:
+    path = ROOT / source
+    if Path(source).is_absolute():
+        reader.refuse(key, "is an absolute path", "Write it relative to the project.", source)
+    elif not source or not path.exists():
+        reader.refuse(
+            key,
+            "is neither a URL (https://, http://, oci://) nor an existing path",
+            f"Paths are relative to the project; there is no {source or 'empty path'}.",
+            source,
+        )
+    elif path.is_dir():
+        try:
+            found = yaml.safe_load((path / "Chart.yaml").read_text())["version"]
+        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError):
+            reader.refuse(key, "is a folder without a chart: no Chart.yaml that says a version", "Mend it.", source)
+            return
+        if str(found) != version:
+            reader.refuse(key, f"holds version {found}, not {version}", f"Point it at a chart of {version}.", source)
+
+
+def _values(reader: Reader, key: str, protected: Mapping[str, str]) -> Mapping[str, Any]:
     values = reader.json(key, dict, "an object of Helm values", {})
     for path, reason in helm_values.overridden(values, protected).items():
         reader.refuse(key, f"may not set {path}: {reason}", f"Remove {path} from it.")
     return values
 
 
-def _extra_ports(reader: _Reader) -> tuple[int, ...]:
+def _extra_ports(reader: Reader) -> tuple[int, ...]:
     key = "extraPortExclusions"
     ports: list[int] = []
     for port in reader.json(key, list, "a list of TCP ports", []):
@@ -364,7 +461,7 @@ def _extra_ports(reader: _Reader) -> tuple[int, ...]:
     return tuple(exclusions.unique(ports))
 
 
-def _extra_ip_ranges(reader: _Reader) -> tuple[str, ...]:
+def _extra_ip_ranges(reader: Reader) -> tuple[str, ...]:
     key = "extraIpRangeExclusions"
     ranges: list[str] = []
     for given in reader.json(key, list, "a list of IPv4 CIDRs", []):
@@ -390,7 +487,7 @@ def _is_address(given: Any) -> bool:
         return False
 
 
-def _check_secrets(reader: _Reader) -> None:
+def _check_secrets(reader: Reader) -> None:
     password = reader.value("redisPassword")
     if not password:
         reader.refuse(

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 import pulumi
 from pulumi.runtime import config as runtime_config
 
+from config_reader import PROJECT, SettingsError
+from model import helm_values
+from operations import preconditions
+from operations.cluster import Cluster
 from operations.errors import OperationError
 from operations.kubeconfig import check_context, check_reachable
-from settings import PROJECT, Settings, SettingsError, load
+from settings import Settings, load
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +34,20 @@ def stack_settings() -> tuple[Settings, Secrets]:
     """Read the stack's config and check it, and the cluster that it is for, before anything is registered.
 
     Raises:
-        pulumi.RunError: The config or the kubeconfig can't be used. Pulumi prints it without a traceback.
+        pulumi.RunError: The config or the kubeconfig can't be used, or the cluster lacks what the stack needs.
+            Pulumi prints it without a traceback.
     """
     try:
         settings = load(_all_config(), runtime_config.is_config_secret)
         check_context(settings.kube_context, os.environ)
         check_reachable(os.environ)
+        preconditions.check(
+            Cluster.connect(),
+            release=settings.dapr,
+            namespaces=settings.namespaces,
+            apps=settings.apps,
+            scheduler_storage=helm_values.scheduler_storage(settings.dapr_values),
+        )
     except (SettingsError, OperationError) as error:
         raise pulumi.RunError(str(error)) from error
     if settings.password_in_component:

@@ -57,6 +57,7 @@ def child(
     *depends_on: pulumi.Resource,
     provider: pulumi.ProviderResource | None = None,
     delete_before_replace: bool | None = None,
+    retain_on_delete: bool | None = None,
 ) -> pulumi.ResourceOptions:
     """Options of a component's child: its parent, and what has to be there before it."""
     return pulumi.ResourceOptions(
@@ -64,4 +65,5 @@ def child(
         depends_on=list(depends_on),
         provider=provider,
         delete_before_replace=delete_before_replace,
+        retain_on_delete=retain_on_delete,
     )

@@ -21,10 +21,14 @@ class DaprInstallArgs(ControlPlaneArgs):
     """What Dapr is installed from.
 
     Attributes:
+        namespace: The namespace to make for it.
         release: The Dapr release.
+        mtls: Whether Dapr's own mTLS is on.
     """
 
+    namespace: str
     release: DaprRelease
+    mtls: bool
 
 
 class DaprInstall(pulumi.ComponentResource):
@@ -57,10 +61,14 @@ class DaprInstall(pulumi.ComponentResource):
         """Install Dapr."""
         super().__init__("dapr-osm:components:DaprInstall", name, None, opts)
         values = helm_values.dapr(
-            release=args.release, registry=args.registry, pull_secret=args.pull_secret, further=args.values
+            release=args.release,
+            mtls=args.mtls,
+            registry=args.registry,
+            pull_secret=args.pull_secret,
+            further=args.values,
         )
         plane = ControlPlane(
-            namespace=names.DAPR_NAMESPACE,
+            namespace=args.namespace,
             release_name=names.DAPR_RELEASE_NAME,
             chart_name="dapr",
             crds=args.release.crds,
@@ -72,7 +80,7 @@ class DaprInstall(pulumi.ComponentResource):
             f"{name}-injector-ready",
             create="await-injector",
             # Another release has another injector, which has to be waited for again.
-            environment={"OPERATION_NAMESPACE": names.DAPR_NAMESPACE, "OPERATION_RELEASE": declared},
+            environment={"OPERATION_NAMESPACE": args.namespace, "OPERATION_RELEASE": declared},
             opts=child(self, release),
         )
         services = operation(
@@ -80,22 +88,17 @@ class DaprInstall(pulumi.ComponentResource):
             create="look-up-services",
             environment={
                 "OPERATION_SERVICES": json.dumps(
-                    [
-                        names.API_SERVER_SERVICE,
-                        names.PLACEMENT_SERVICE,
-                        names.DAPR_API_SERVICE,
-                        names.SENTRY_SERVICE,
-                        *(names.SCHEDULER_SERVICES if args.release.scheduler else ()),
-                    ]
+                    [names.API_SERVER_SERVICE, *(f"{args.namespace}/{service}" for service in args.release.services)]
                 ),
                 # Another release may have other ports, so it is looked up anew.
                 "OPERATION_RELEASE": declared,
             },
             opts=child(self, ready),
         )
-        self.namespace = ready.stdout.apply(lambda _: names.DAPR_NAMESPACE)
+        self.namespace = ready.stdout.apply(lambda _: args.namespace)
         self.services = result_of(services)
         self.version = pulumi.Output.from_input(args.release.version)
+        self.declared = declared
         self.digest = pulumi.Output.from_input(declared)
         self.register_outputs(
             {

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components.connection import Connection, child
+from components.dapr_app import DaprApp, secret_reader
 from components.digest import digest, digest_of
-from components.namespaces import own_namespace
-from components.redis_state_store import RedisStateStore, RedisStateStoreArgs, pull_secrets
-from components.security import POD_SECURITY, container_security
+from components.namespaces import OwnNamespace, own_namespace
+from components.redis_state_store import RedisStateStore, RedisStateStoreArgs
 from model import names
-from model.apps import APPS, App
+from model.apps import App
 from model.route import CONFIGURATION, Route
 from model.stage import Stage
-
-# Both of the quickstart's images run as any user; this one means nothing in them.
-APP_USER = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +41,8 @@ class HelloKubernetesAppsArgs:
     Attributes:
         connection: The cluster.
         stage: Says whether each app has a ServiceAccount of its own.
-        images: Each app's image, by the app's name.
+        namespace: The state store's namespace, and that of every app which names none of its own.
+        apps: All apps, by app id: the walkthrough's and a stack's own.
         redis_image: The state store's image.
         redis_password: Its password, secret.
         password_in_component: Whether the Component holds the password itself.
@@ -52,12 +50,14 @@ class HelloKubernetesAppsArgs:
         registry_credentials: Credentials for a private registry, secret, or None.
         route: How the apps' sidecars call each other.
         dapr: What has to be there before a pod can get its daprd.
-        interception: The mesh that the namespace joins, or None where it stays outside.
+        dapr_digest: Fingerprint of the Dapr release; another one rolls the pods, whose daprd is of the old one.
+        interception: The mesh that the namespaces join, or None where they stay outside.
     """
 
     connection: Connection
     stage: Stage
-    images: dict[str, str]
+    namespace: str
+    apps: Mapping[str, App]
     redis_image: str
     redis_password: pulumi.Input[str]
     password_in_component: bool
@@ -65,43 +65,34 @@ class HelloKubernetesAppsArgs:
     registry_credentials: pulumi.Input[str] | None
     route: Route
     dapr: pulumi.Resource
-    interception: Interception | None = field(default=None)
+    dapr_digest: str
+    interception: Interception | None
 
 
 class HelloKubernetesApps(pulumi.ComponentResource):
-    """The namespace ``dapr-test`` and everything in it but the SMI objects.
+    """The apps' namespaces - the page's is ``dapr-test`` - and everything in them but the SMI objects.
+
+    The state store is in the first of them; apps of other namespaces don't see it, as Dapr keeps Components apart.
 
     Attributes:
-        namespace: The namespace's name.
+        namespaces: The apps' namespaces, by name; each is known once it is there.
         digest: Fingerprint of what is declared here.
     """
 
-    namespace: pulumi.Output[str]
+    namespaces: dict[str, pulumi.Output[str]]
     digest: pulumi.Output[str]
 
     def __init__(self, name: str, args: HelloKubernetesAppsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Deploy the state store and the apps."""
         super().__init__("dapr-osm:components:HelloKubernetesApps", name, None, opts)
         self._args = args
-        provider = args.connection.apply
-        mesh = args.interception
-        # Step 7. What lives here is made after the exclusions, since OSM reads them when it injects a pod.
-        self.home = own_namespace(
-            f"{name}-namespace",
-            name=names.APPS_NAMESPACE,
-            connection=args.connection,
-            parent=self,
-            registry_credentials=args.registry_credentials,
-            labels={"openservicemesh.io/monitored-by": names.MESH_NAME} if mesh else None,
-            annotations={"openservicemesh.io/sidecar-injection": "enabled"} if mesh else None,
-            depends_on=[mesh.configured] if mesh else [],
-        )
-        namespace = self.home.namespace
+        self.homes = self._homes(name)
+        home = self.homes[args.namespace]
         store = RedisStateStore(
             f"{name}-redis",
             RedisStateStoreArgs(
                 connection=args.connection,
-                home=self.home,
+                home=home,
                 image=args.redis_image,
                 password=args.redis_password,
                 password_in_component=args.password_in_component,
@@ -109,143 +100,114 @@ class HelloKubernetesApps(pulumi.ComponentResource):
             ),
             opts=child(self),
         )
-        # Step 10 gives each app a ServiceAccount, and with it an identity that a policy can name.
-        accounts: dict[str, k8s.core.v1.ServiceAccount] = {}
-        if args.stage.own_service_accounts:
-            for app in APPS:
-                accounts[app.name] = k8s.core.v1.ServiceAccount(
-                    f"{name}-{app.name}-account",
-                    metadata=k8s.meta.v1.ObjectMetaArgs(name=app.name, namespace=namespace.metadata.name),
-                    opts=child(self, namespace, provider=provider),
-                )
-        binding = self._secret_reader(name, store.secret_name, list(accounts))
-        before = [*self.home.resources, store, binding, args.dapr, *accounts.values(), *self._configuration(name)]
-        for app in APPS:
-            k8s.apps.v1.Deployment(
-                f"{name}-{app.name}",
-                metadata=k8s.meta.v1.ObjectMetaArgs(
-                    name=app.name, namespace=namespace.metadata.name, labels={"app": app.label}
-                ),
-                spec=k8s.apps.v1.DeploymentSpecArgs(
-                    replicas=1,
-                    selector=k8s.meta.v1.LabelSelectorArgs(match_labels={"app": app.label}),
-                    template=self._pod(app, store, service_account=app.name if accounts else None),
-                ),
-                opts=child(self, *before, provider=provider),
+        configurations = self._configurations(name)
+        deployed = {
+            app.name: DaprApp(
+                name=f"{name}-{app.name}",
+                app=app,
+                home=self.homes[app.namespace],
+                annotations=self._annotations(app, store),
+                parent=self,
+                provider=args.connection.apply,
             )
-            if app.service_port is not None:
-                k8s.core.v1.Service(
-                    f"{name}-{app.name}-service",
-                    metadata=k8s.meta.v1.ObjectMetaArgs(
-                        name=app.name, namespace=namespace.metadata.name, labels={"app": app.label}
-                    ),
-                    spec=k8s.core.v1.ServiceSpecArgs(
-                        type="ClusterIP",
-                        selector={"app": app.label},
-                        ports=[
-                            k8s.core.v1.ServicePortArgs(protocol="TCP", port=app.service_port, target_port=app.port)
-                        ],
-                    ),
-                    opts=child(self, namespace, provider=provider),
-                )
-        self.namespace = namespace.metadata.apply(lambda meta: str(meta.name))
+            for app in args.apps.values()
+        }
+        own_accounts = args.stage.own_service_accounts
+        accounts = {app: made.service_account() for app, made in deployed.items()} if own_accounts else {}
+        binding = secret_reader(
+            name,
+            home,
+            secret=None if args.read_all_secrets else store.secret_name,
+            accounts=["default", *(app for app in accounts if args.apps[app].namespace == args.namespace)],
+            parent=self,
+            provider=args.connection.apply,
+        )
+        before = [store, binding, args.dapr, *accounts.values(), *configurations]
+        for made in deployed.values():
+            deployment = made.deployment(*before, own_account=own_accounts)
+            made.service()
+            if args.route.own_services:
+                made.dapr_service(deployment)
+        mesh = args.interception
+        self.namespaces = {
+            namespace: home.namespace.metadata.apply(lambda meta: str(meta.name))
+            for namespace, home in self.homes.items()
+        }
         self.digest = digest_of(
-            args.images,
-            *([args.route.configuration] if args.route.configuration else []),
+            [digest(_declared(app)) for app in args.apps.values()],
+            args.route.value,
+            args.dapr_digest,
             args.stage.own_service_accounts,
             args.read_all_secrets,
             store.digest,
             [mesh.pod_annotation, mesh.digest] if mesh else None,
         )
-        self.register_outputs({"namespace": self.namespace, "digest": self.digest})
+        self.register_outputs({"namespaces": self.namespaces, "digest": self.digest})
 
-    def _configuration(self, name: str) -> list[pulumi.Resource]:
+    def _homes(self, name: str) -> dict[str, OwnNamespace]:
+        """Step 7. What lives here is made after the exclusions, since OSM reads them when it injects a pod."""
+        args, mesh = self._args, self._args.interception
+        wanted = dict.fromkeys([args.namespace, *(app.namespace for app in args.apps.values())])
+        return {
+            namespace: own_namespace(
+                f"{name}-namespace" if namespace == args.namespace else f"{name}-namespace-{namespace}",
+                name=namespace,
+                connection=args.connection,
+                parent=self,
+                registry_credentials=args.registry_credentials,
+                labels={"openservicemesh.io/monitored-by": names.MESH_NAME} if mesh else None,
+                annotations={"openservicemesh.io/sidecar-injection": "enabled"} if mesh else None,
+                depends_on=[mesh.configured] if mesh else [],
+            )
+            for namespace in wanted
+        }
+
+    def _configurations(self, name: str) -> list[pulumi.Resource]:
         """Dapr's Configuration for the apps' sidecars, where their way through the mesh needs one."""
         args = self._args
-        if args.route.configuration is None:
-            return []
-        return [
-            k8s.apiextensions.CustomResource(
-                f"{name}-configuration",
-                api_version="dapr.io/v1alpha1",
-                kind="Configuration",
-                metadata=k8s.meta.v1.ObjectMetaArgs(name=CONFIGURATION, namespace=self.home.namespace.metadata.name),
-                spec=args.route.configuration,
-                opts=child(self, self.home.namespace, args.dapr, provider=args.connection.apply),
-            )
-        ]
+        made: list[pulumi.Resource] = []
+        for namespace, home in self.homes.items():
+            spec = args.route.configuration(namespace)
+            if spec is not None:
+                made.append(
+                    k8s.apiextensions.CustomResource(
+                        f"{name}-configuration" if namespace == args.namespace else f"{name}-configuration-{namespace}",
+                        api_version="dapr.io/v1alpha1",
+                        kind="Configuration",
+                        metadata=k8s.meta.v1.ObjectMetaArgs(name=CONFIGURATION, namespace=home.namespace.metadata.name),
+                        spec=spec,
+                        opts=child(self, home.namespace, args.dapr, provider=args.connection.apply),
+                    )
+                )
+        return made
 
-    def _secret_reader(
-        self, name: str, store_secret: pulumi.Output[str], accounts: list[str]
-    ) -> k8s.rbac.v1.RoleBinding:
-        """Who may read which Secrets: the page's Role and RoleBinding.
-
-        The page's Role reads every Secret of the namespace. Here it reads the one that the Component names, unless
-        a stack asks for the page's; "list" can't be held to single names and is left out with the rest.
-        """
-        args, provider = self._args, self._args.connection.apply
-        namespace = self.home.namespace
-        if args.read_all_secrets:
-            rule = k8s.rbac.v1.PolicyRuleArgs(api_groups=[""], resources=["secrets"], verbs=["get", "list"])
-        else:
-            rule = k8s.rbac.v1.PolicyRuleArgs(
-                api_groups=[""], resources=["secrets"], resource_names=[store_secret], verbs=["get"]
-            )
-        role = k8s.rbac.v1.Role(
-            f"{name}-{names.SECRET_READER_ROLE}",
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=names.SECRET_READER_ROLE, namespace=namespace.metadata.name),
-            rules=[rule],
-            opts=child(self, namespace, provider=provider),
-        )
-        return k8s.rbac.v1.RoleBinding(
-            f"{name}-{names.SECRET_READER_BINDING}",
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=names.SECRET_READER_BINDING, namespace=namespace.metadata.name),
-            role_ref=k8s.rbac.v1.RoleRefArgs(
-                api_group="rbac.authorization.k8s.io", kind="Role", name=names.SECRET_READER_ROLE
-            ),
-            subjects=[
-                k8s.rbac.v1.SubjectArgs(kind="ServiceAccount", name=account, namespace=names.APPS_NAMESPACE)
-                for account in ["default", *accounts]
-            ],
-            opts=child(self, role, provider=provider),
-        )
-
-    def _pod(self, app: App, store: RedisStateStore, service_account: str | None) -> k8s.core.v1.PodTemplateSpecArgs:
+    def _annotations(self, app: App, store: RedisStateStore) -> dict[str, pulumi.Input[str]]:
         args, mesh = self._args, self._args.interception
-        annotations: dict[str, pulumi.Input[str]] = {
-            "dapr.io/enabled": "true",
-            "dapr.io/app-id": app.name,
+        # daprd is the release's own: another release needs another pod.
+        annotations: dict[str, pulumi.Input[str]] = {"dapr-osm/dapr": args.dapr_digest}
+        if app.namespace == args.namespace:
             # daprd reads its Components only when it starts, so another password needs another pod.
-            "dapr-osm/state-store": store.access_digest,
-        }
-        if app.port is not None:
-            annotations["dapr.io/app-port"] = str(app.port)
-        if args.route.configuration is not None:
+            annotations["dapr-osm/state-store"] = store.access_digest
+        configuration = args.route.configuration(app.namespace)
+        if configuration is not None:
             annotations["dapr.io/config"] = CONFIGURATION
             # daprd reads it only when it starts.
-            annotations["dapr-osm/configuration"] = digest(args.route.configuration)
+            annotations["dapr-osm/configuration"] = digest(configuration)
         if mesh is not None:
             annotations["openservicemesh.io/outbound-port-exclusion-list"] = mesh.pod_annotation
             # OSM reads its lists only when it injects a pod, so another list needs another pod (step 8).
             annotations["dapr-osm/interception"] = mesh.digest
-        environment: dict[str, Any] = {"APP_PORT": str(app.port)} if app.port is not None else {}
-        return k8s.core.v1.PodTemplateSpecArgs(
-            metadata=k8s.meta.v1.ObjectMetaArgs(labels={"app": app.label}, annotations=annotations),
-            spec=k8s.core.v1.PodSpecArgs(
-                service_account_name=service_account or "default",
-                security_context=POD_SECURITY,
-                image_pull_secrets=pull_secrets(self.home),
-                containers=[
-                    k8s.core.v1.ContainerArgs(
-                        name=app.container,
-                        image=args.images[app.name],
-                        env=[k8s.core.v1.EnvVarArgs(name=key, value=value) for key, value in environment.items()],
-                        ports=[k8s.core.v1.ContainerPortArgs(container_port=app.port)] if app.port else None,
-                        security_context=container_security(APP_USER),
-                        resources=k8s.core.v1.ResourceRequirementsArgs(
-                            requests={"cpu": "10m", "memory": "48Mi"}, limits={"memory": "192Mi"}
-                        ),
-                    )
-                ],
-            ),
-        )
+        return annotations
+
+
+def _declared(app: App) -> list[object]:
+    return [
+        app.name,
+        app.namespace,
+        app.image,
+        app.port,
+        app.service_port,
+        app.replicas,
+        dict(app.environment),
+        dict(app.resources),
+    ]

@@ -13,6 +13,7 @@ from components.connection import Connection, child
 from components.digest import digest_of
 from model import exclusions, names, redis
 from model.exclusions import Exclusions, PortScope, ServicePorts
+from model.names import Namespaces
 
 FIELD_MANAGER = "dapr-osm"
 
@@ -24,8 +25,10 @@ class MeshConfigExclusionsArgs:
     Attributes:
         connection: The cluster.
         mesh: What has to be there before the MeshConfig may be patched: the patch would create it.
+        namespaces: Where OSM and Dapr are.
         services: The Services that every daprd talks to, as the cluster has them (``DaprInstall.services``).
         permissive: Whether permissive traffic policy mode is on (step 3).
+        enable_egress: Whether Envoy sends on what it knows nothing of.
         exclude_api_server: Whether the API server's ClusterIP is excluded (step 4).
         port_scope: Whether placement's and Redis's ports are excluded mesh-wide or per pod (step 5).
         extra_ports: Further ports to exclude.
@@ -34,8 +37,10 @@ class MeshConfigExclusionsArgs:
 
     connection: Connection
     mesh: pulumi.Resource
+    namespaces: Namespaces
     services: pulumi.Input[dict[str, Any]]
     permissive: bool
+    enable_egress: bool
     exclude_api_server: bool
     port_scope: PortScope
     extra_ports: Sequence[int]
@@ -70,17 +75,7 @@ class MeshConfigExclusions(pulumi.ComponentResource):
         computed: pulumi.Output[Exclusions] = pulumi.Output.from_input(args.services).apply(
             lambda services: exclusions.compute(
                 api_server_ip=services[names.API_SERVER_SERVICE]["clusterIP"] if args.exclude_api_server else None,
-                services=ServicePorts(
-                    placement=services[names.PLACEMENT_SERVICE]["ports"],
-                    api=services[names.DAPR_API_SERVICE]["ports"],
-                    sentry=services[names.SENTRY_SERVICE]["ports"],
-                    redis=redis.service_ports(),
-                    scheduler={
-                        service.split("/")[1]: services[service]["ports"]
-                        for service in names.SCHEDULER_SERVICES
-                        if service in services
-                    },
-                ),
+                services=_ports(services, args.namespaces.dapr),
                 redis_port_name=redis.PORT_NAME,
                 scope=args.port_scope,
                 extra_ports=args.extra_ports,
@@ -94,20 +89,20 @@ class MeshConfigExclusions(pulumi.ComponentResource):
             kind="MeshConfig",
             metadata=k8s.meta.v1.ObjectMetaArgs(
                 name=names.MESH_CONFIG,
-                namespace=names.OSM_NAMESPACE,
+                namespace=args.namespaces.osm,
                 annotations={
                     # osm-bootstrap wrote these fields first.
                     "pulumi.com/patchForce": "true",
                     "pulumi.com/patchFieldManager": FIELD_MANAGER,
                 },
             ),
-            spec=_mesh_config_spec(args.permissive, lists),
+            spec=_mesh_config_spec(args, lists),
             opts=child(self, args.mesh, provider=args.connection.apply),
         )
         self.exclusions = computed.apply(lambda e: e.explained())
         self.pod_annotation = computed.apply(lambda e: e.pod_annotation)
         self.injection_digest = digest_of(lists)
-        self.digest = digest_of(args.permissive, self.exclusions)
+        self.digest = digest_of(args.permissive, args.enable_egress, self.exclusions)
         self.register_outputs(
             {
                 "exclusions": self.exclusions,
@@ -118,11 +113,30 @@ class MeshConfigExclusions(pulumi.ComponentResource):
         )
 
 
-def _mesh_config_spec(permissive: bool, lists: pulumi.Output[dict[str, Any]]) -> Mapping[str, Any]:
+def _ports(services: Mapping[str, Any], namespace: str) -> ServicePorts:
+    def ports(name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = services[f"{namespace}/{name}"]["ports"]
+        return found
+
+    def optional(name: str) -> list[dict[str, Any]] | None:
+        return ports(name) if f"{namespace}/{name}" in services else None
+
+    return ServicePorts(
+        placement=ports(names.PLACEMENT_SERVICE),
+        api=ports(names.DAPR_API_SERVICE),
+        sentry=ports(names.SENTRY_SERVICE),
+        redis=redis.service_ports(),
+        scheduler=optional(names.SCHEDULER_SERVICE),
+        scheduler_hosts=optional(names.SCHEDULER_HOSTS_SERVICE),
+    )
+
+
+def _mesh_config_spec(args: MeshConfigExclusionsArgs, lists: pulumi.Output[dict[str, Any]]) -> Mapping[str, Any]:
     # Lists in a MeshConfig are atomic: whoever writes one writes all of it.
     return {
         "traffic": {
-            "enablePermissiveTrafficPolicyMode": permissive,
+            "enableEgress": args.enable_egress,
+            "enablePermissiveTrafficPolicyMode": args.permissive,
             "outboundIPRangeExclusionList": lists["ip_ranges"],
             "outboundPortExclusionList": lists["ports"],
         }

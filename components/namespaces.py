@@ -70,3 +70,10 @@ def own_namespace(
         opts=child(parent, namespace, provider=connection.apply),
     )
     return OwnNamespace(namespace=namespace, pull_secret=secret)
+
+
+def pull_secrets(home: OwnNamespace) -> list[k8s.core.v1.LocalObjectReferenceArgs] | None:
+    """What a pod in this namespace pulls its images with."""
+    if home.pull_secret is None:
+        return None
+    return [k8s.core.v1.LocalObjectReferenceArgs(name=names.REGISTRY_CREDENTIALS)]

@@ -20,11 +20,13 @@ class OsmInstallArgs(ControlPlaneArgs):
     """What OSM is installed from.
 
     Attributes:
+        namespace: The namespace to make for it.
         release: The OSM release.
         envoy_image: Image of the sidecar; None for the chart's own.
         curl_image: Image that the control plane waits with; None for the chart's own.
     """
 
+    namespace: str
     release: OsmRelease
     envoy_image: str | None
     curl_image: str | None
@@ -65,7 +67,7 @@ class OsmInstall(pulumi.ComponentResource):
         # The chart's hooks make these and remove them again, unless they fail.
         hooks = [f"{names.OSM_RELEASE_NAME}-{hook}" for hook in ("cleanup", "preinstall")]
         plane = ControlPlane(
-            namespace=names.OSM_NAMESPACE,
+            namespace=args.namespace,
             release_name=names.OSM_RELEASE_NAME,
             chart_name="osm",
             crds=args.release.crds,
@@ -78,7 +80,7 @@ class OsmInstall(pulumi.ComponentResource):
             f"{name}-mesh-ready",
             create="await-mesh",
             environment={
-                "OPERATION_NAMESPACE": names.OSM_NAMESPACE,
+                "OPERATION_NAMESPACE": args.namespace,
                 "OPERATION_MESH_CONFIG": names.MESH_CONFIG,
                 "OPERATION_CRDS": json.dumps(args.release.crds),
                 "OPERATION_WEBHOOKS": json.dumps(webhooks),
@@ -86,7 +88,7 @@ class OsmInstall(pulumi.ComponentResource):
             },
             opts=child(self, release),
         )
-        self.namespace = ready.stdout.apply(lambda _: names.OSM_NAMESPACE)
+        self.namespace = ready.stdout.apply(lambda _: args.namespace)
         self.version = pulumi.Output.from_input(args.release.version)
         self.digest = pulumi.Output.from_input(declared)
         self.register_outputs({"namespace": self.namespace, "version": self.version, "digest": self.digest})

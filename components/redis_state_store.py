@@ -10,7 +10,7 @@ import pulumi_kubernetes as k8s
 
 from components.connection import Connection, child
 from components.digest import digest_of
-from components.namespaces import OwnNamespace
+from components.namespaces import OwnNamespace, pull_secrets
 from components.security import POD_SECURITY, container_security
 from model import names, redis
 
@@ -171,10 +171,3 @@ class RedisStateStore(pulumi.ComponentResource):
                 ],
             ),
         )
-
-
-def pull_secrets(home: OwnNamespace) -> list[k8s.core.v1.LocalObjectReferenceArgs] | None:
-    """What a pod in this namespace pulls its images with."""
-    if home.pull_secret is None:
-        return None
-    return [k8s.core.v1.LocalObjectReferenceArgs(name=names.REGISTRY_CREDENTIALS)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -12,6 +13,9 @@ from components.connection import Connection, child
 from components.digest import digest
 from components.operation import operation
 from model import names, policies
+from model.apps import App
+from model.policies import Call, Policy
+from model.route import Route
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,23 +24,32 @@ class SmiPoliciesArgs:
 
     Attributes:
         connection: The cluster.
-        namespace: The apps' namespace.
-        allowed: Whether pythonapp may call nodeapp. Where not, there are no SMI objects at all.
+        namespaces: The apps' namespaces, each by its name; known once it is there.
+        policies: Who may call whom. Where nobody may, there are no SMI objects at all.
+        apps: All apps, by app id.
+        route: How calls ride the mesh.
         mesh: What has to be there before SMI objects can be.
+        deployed: What has to be there before an app's pods can be replaced.
     """
 
     connection: Connection
-    namespace: pulumi.Input[str]
-    allowed: bool
+    namespaces: Mapping[str, pulumi.Input[str]]
+    policies: Sequence[Policy]
+    apps: Mapping[str, App]
+    route: Route
     mesh: pulumi.Resource
+    deployed: pulumi.Resource
 
 
 class SmiPolicies(pulumi.ComponentResource):
-    """The SMI objects, and nothing else.
+    """The SMI objects, and what makes their withdrawal real.
 
     Pulumi deletes what is no longer declared at the very end of an update, after whatever an update verifies. So
     ``withdraw`` takes policies of this stack that are no longer declared off the cluster first: a verification
     that calls are denied would else still see them allowed.
+
+    A connection outlives the policy that allowed it. So ``revoke`` gives new pods to the callers that may no longer
+    make a call which they could make before; where permissions were only added, it does nothing.
 
     Attributes:
         digest: Fingerprint of what is declared here.
@@ -47,28 +60,45 @@ class SmiPolicies(pulumi.ComponentResource):
     def __init__(self, name: str, args: SmiPoliciesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Declare the policies."""
         super().__init__("dapr-osm:components:SmiPolicies", name, None, opts)
-        declared = policies.walkthrough() if args.allowed else ()
+        declared = policies.smi_objects(args.policies, args.apps, args.route)
         withdraw = operation(
             f"{name}-withdraw",
             create="withdraw-policies",
             environment={
-                "OPERATION_NAMESPACE": names.APPS_NAMESPACE,
-                "OPERATION_DECLARED": json.dumps([f"{policy.kind}/{policy.name}" for policy in declared]),
+                "OPERATION_NAMESPACES": json.dumps(list(args.namespaces)),
+                "OPERATION_DECLARED": json.dumps([policy.reference for policy in declared]),
             },
             opts=child(self, args.mesh),
         )
         # In order: a TrafficTarget whose route does not exist denies everything.
         before: pulumi.Resource = withdraw
+        objects = []
         for policy in declared:
             before = k8s.apiextensions.CustomResource(
                 f"{name}-{policy.resource_name}",
                 api_version=policy.api_version,
                 kind=policy.kind,
                 metadata=k8s.meta.v1.ObjectMetaArgs(
-                    name=policy.name, namespace=args.namespace, labels={names.OWNER_LABEL: names.OWNER}
+                    name=policy.name,
+                    namespace=args.namespaces[policy.namespace],
+                    labels={names.OWNER_LABEL: names.OWNER},
                 ),
                 spec=policy.spec,
                 opts=child(self, before, provider=args.connection.apply),
             )
-        self.digest = pulumi.Output.from_input(digest([[policy.kind, policy.name, policy.spec] for policy in declared]))
+            objects.append(before)
+        operation(
+            f"{name}-revoke",
+            create="revoke-calls",
+            environment={
+                "OPERATION_CALLS": json.dumps([[call.source, call.destination] for call in _allowed(args.policies)]),
+                "OPERATION_APPS": json.dumps({app.name: app.namespace for app in args.apps.values()}),
+            },
+            opts=child(self, withdraw, *objects, args.deployed),
+        )
+        self.digest = pulumi.Output.from_input(digest([[policy.reference, policy.spec] for policy in declared]))
         self.register_outputs({"digest": self.digest})
+
+
+def _allowed(declared: Sequence[Policy]) -> list[Call]:
+    return sorted({Call(source=source, destination=p.destination) for p in declared for source in p.sources})

@@ -1,9 +1,17 @@
-"""The two hello-kubernetes apps, as the quickstart deploys them."""
+"""The apps: the two of the hello-kubernetes quickstart, and whatever a stack adds to them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+# App ids of the quickstart. Its images know each other by them.
+NODE_APP: Final = "nodeapp"
+PYTHON_APP: Final = "pythonapp"
+
+# What a pod of an app gets unless the stack says otherwise: enough for the quickstart's.
+RESOURCES: Final[Mapping[str, Any]] = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "192Mi"}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,20 +19,53 @@ class App:
     """One app.
 
     Attributes:
-        name: Name of its Deployment, its Service, its ServiceAccount and its Dapr app id.
+        name: Its Dapr app id, and the name of its Deployment, its Service and its ServiceAccount.
+        namespace: Where it runs.
+        image: Its image.
         label: Value of the label ``app`` that selects its pods.
         container: Name of its container.
         port: Where it listens, or None where it only calls.
         service_port: The port of its own Service, or None where it has none.
+        replicas: How many pods it has.
+        environment: Environment variables of its container.
+        resources: ``resources`` of its container, as Kubernetes writes them.
     """
 
     name: str
+    namespace: str
+    image: str
     label: str
     container: str
     port: int | None = None
     service_port: int | None = None
+    replicas: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
+
+    @property
+    def dapr_service(self) -> str:
+        """The Service of its daprd, by which other sidecars call it. The name is Dapr's."""
+        return f"{self.name}-dapr"
 
 
-NODE_APP: Final = App(name="nodeapp", label="node", container="node", port=3000, service_port=80)
-PYTHON_APP: Final = App(name="pythonapp", label="python", container="python")
-APPS: Final = (NODE_APP, PYTHON_APP)
+def walkthrough(namespace: str, *, node_image: str, python_image: str) -> dict[str, App]:
+    """The quickstart's apps, by app id.
+
+    Args:
+        namespace: Where they run.
+        node_image: Image of nodeapp.
+        python_image: Image of pythonapp.
+    """
+    return {
+        NODE_APP: App(
+            name=NODE_APP,
+            namespace=namespace,
+            image=node_image,
+            label="node",
+            container="node",
+            port=3000,
+            service_port=80,
+            environment={"APP_PORT": "3000"},
+        ),
+        PYTHON_APP: App(name=PYTHON_APP, namespace=namespace, image=python_image, label="python", container="python"),
+    }

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
+
+from model import names
 
 # One iptables rule holds all of a pod's excluded ports, and iptables' multiport match takes 15.
 # Source: OSM 1.2.4, pkg/injector/iptables.go; iptables-extensions(8).
@@ -20,10 +22,10 @@ MAX_PORTS: Final = 15
 DAPR_INTERNAL_GRPC_PORT: Final = 50002
 
 # The names a port may have for it to be excluded, by Service. "" stands for a Service's only, unnamed port,
-# which is how Dapr 1.12 declares dapr-api.
+# which is how Dapr up to 1.12 declares dapr-api, and up to 1.10 dapr-sentry.
 PLACEMENT_PORT_NAMES: Final = ("api", "raft-node")
 API_PORT_NAMES: Final = ("", "grpc", "legacy")
-SENTRY_PORT_NAMES: Final = ("grpc", "legacy")
+SENTRY_PORT_NAMES: Final = ("", "grpc", "legacy")
 SCHEDULER_PORT_NAMES: Final = ("api",)
 
 
@@ -153,13 +155,23 @@ def host_range(cluster_ip: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class ServicePorts:
-    """The Services that exclusions are read from, each as its ``spec.ports``; the scheduler's by Service name."""
+    """The Services that exclusions are read from, each as its ``spec.ports``.
+
+    Attributes:
+        placement: ``dapr-placement-server``.
+        api: ``dapr-api``.
+        sentry: ``dapr-sentry``.
+        redis: The state store.
+        scheduler: ``dapr-scheduler-server``, or None where the release has no scheduler.
+        scheduler_hosts: ``dapr-scheduler-server-a``, or None where the release has none.
+    """
 
     placement: Sequence[Mapping[str, Any]]
     api: Sequence[Mapping[str, Any]]
     sentry: Sequence[Mapping[str, Any]]
     redis: Sequence[Mapping[str, Any]]
-    scheduler: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    scheduler: Sequence[Mapping[str, Any]] | None = None
+    scheduler_hosts: Sequence[Mapping[str, Any]] | None = None
 
 
 def compute(
@@ -187,27 +199,35 @@ def compute(
     """
     shared = (
         *ports_by_name(
-            "dapr-placement-server",
+            names.PLACEMENT_SERVICE,
             services.placement,
             PLACEMENT_PORT_NAMES,
             "Dapr's placement service, to which daprd keeps a connection, and its raft peers (step 5)",
         ),
         *ports_by_name("redis", services.redis, (redis_port_name,), "daprd reads and writes state in Redis (step 5)"),
     )
-    scheduler = tuple(
-        port
-        for name, ports in services.scheduler.items()
-        for port in ports_by_name(
-            name, ports, SCHEDULER_PORT_NAMES, "daprd keeps a connection to each of Dapr's schedulers (as in step 5)"
+    if services.scheduler is not None:
+        shared += ports_by_name(
+            names.SCHEDULER_SERVICE,
+            services.scheduler,
+            SCHEDULER_PORT_NAMES,
+            "daprd keeps a connection to each of Dapr's schedulers (as in step 5)",
         )
-    )
-    shared += scheduler
     control_plane = (
-        *ports_by_name("dapr-api", services.api, API_PORT_NAMES, "daprd loads Components from Dapr's API (step 6)"),
         *ports_by_name(
-            "dapr-sentry", services.sentry, SENTRY_PORT_NAMES, "daprd gets its certificate from sentry (step 6)"
+            names.DAPR_API_SERVICE, services.api, API_PORT_NAMES, "daprd loads Components from Dapr's API (step 6)"
+        ),
+        *ports_by_name(
+            names.SENTRY_SERVICE, services.sentry, SENTRY_PORT_NAMES, "daprd gets its certificate from sentry (step 6)"
         ),
     )
+    if services.scheduler_hosts is not None:
+        control_plane += ports_by_name(
+            names.SCHEDULER_HOSTS_SERVICE,
+            services.scheduler_hosts,
+            SCHEDULER_PORT_NAMES,
+            "daprd asks there which schedulers there are (as in step 6)",
+        )
     extra = tuple(
         ExcludedPort(port=port, service="extraPortExclusions", reason="asked for in the stack's config")
         for port in extra_ports

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from model import names
-from model.apps import APPS
-from model.policies import walkthrough
+from model.apps import App
+from model.policies import Call, Policy, calls, smi_objects
+from model.route import Route
 from model.stage import Stage
 from model.versions import DaprRelease, OsmRelease
 
@@ -17,7 +18,8 @@ class ExpectedApp:
     """One app's pods.
 
     Attributes:
-        name: The app's Deployment.
+        name: The app's id and Deployment.
+        namespace: Where they are.
         container: The app's own container.
         containers: The names of all containers of a pod, sorted.
         init_containers: The names of all init containers, sorted.
@@ -25,10 +27,26 @@ class ExpectedApp:
     """
 
     name: str
+    namespace: str
     container: str
     containers: tuple[str, ...]
     init_containers: tuple[str, ...]
     service_account: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedCall:
+    """A call between two apps.
+
+    Attributes:
+        source: The caller's app id.
+        destination: The called app's.
+        allowed: Whether it must arrive, or must be refused by the mesh.
+    """
+
+    source: str
+    destination: str
+    allowed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,22 +55,35 @@ class Expectation:
 
     Attributes:
         stage: The stage that promises it.
-        namespace: Where the apps are.
-        apps: Their pods.
-        orders_flow: Whether orders must be persisted, or must stop.
+        apps: Every app's pods.
+        calls: Every call that could be made between them.
         through_envoys: Whether calls must cross both Envoys.
-        policies: The SMI objects that must be there, as ``Kind/name``; none others of this stack's may be. None
-            where they don't matter, and may still be there: Pulumi deletes them after everything else.
+        by_http: Whether Envoys see calls; else they see connections.
+        policies: The SMI objects that must be there, as ``Kind/namespace/name``; none others of this stack's may be.
+            None where they don't matter, and may still be there: Pulumi deletes them after everything else.
         seconds: How long to wait for all of it.
     """
 
     stage: str
-    namespace: str
     apps: tuple[ExpectedApp, ...]
-    orders_flow: bool
+    calls: tuple[ExpectedCall, ...]
     through_envoys: bool
+    by_http: bool
     policies: tuple[str, ...] | None
     seconds: int
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Where the apps are, each once."""
+        return tuple(dict.fromkeys(app.namespace for app in self.apps))
+
+    def app(self, name: str) -> ExpectedApp:
+        """The app of that id."""
+        return next(app for app in self.apps if app.name == name)
+
+    def call(self, source: str, destination: str) -> ExpectedCall | None:
+        """The call between these two, or None where there is none."""
+        return next((call for call in self.calls if (call.source, call.destination) == (source, destination)), None)
 
     def to_json(self) -> str:
         """As text that :meth:`from_json` reads back."""
@@ -64,42 +95,54 @@ class Expectation:
         fields = json.loads(text)
         fields["apps"] = tuple(
             ExpectedApp(
-                name=app["name"],
-                container=app["container"],
-                containers=tuple(app["containers"]),
-                init_containers=tuple(app["init_containers"]),
-                service_account=app["service_account"],
+                **{
+                    **app,
+                    "containers": tuple(app["containers"]),
+                    "init_containers": tuple(app["init_containers"]),
+                }
             )
             for app in fields["apps"]
         )
+        fields["calls"] = tuple(ExpectedCall(**call) for call in fields["calls"])
         fields["policies"] = None if fields["policies"] is None else tuple(fields["policies"])
         return cls(**fields)
 
 
-def expectation(stage: Stage, dapr: DaprRelease, osm: OsmRelease, seconds: int) -> Expectation:
-    """What this stage promises with these releases."""
+def expectation(
+    stage: Stage,
+    *,
+    dapr: DaprRelease,
+    osm: OsmRelease,
+    apps: Mapping[str, App],
+    policies: Sequence[Policy],
+    seconds: int,
+) -> Expectation:
+    """What this stage promises with these releases, apps and policies."""
     sidecars = dapr.containers + (osm.containers + dapr.mesh_containers if stage.meshed else ())
     return Expectation(
         stage=stage.value,
-        namespace=names.APPS_NAMESPACE,
         apps=tuple(
             ExpectedApp(
                 name=app.name,
+                namespace=app.namespace,
                 container=app.container,
                 containers=tuple(sorted((app.container, *sidecars))),
                 init_containers=tuple(sorted(osm.init_containers if stage.meshed else ())),
                 service_account=app.name if stage.own_service_accounts else "default",
             )
-            for app in APPS
+            for app in apps.values()
         ),
-        orders_flow=stage.orders_flow,
+        calls=tuple(_expected(call, allowed) for call, allowed in calls(stage, apps, policies).items()),
         through_envoys=stage.meshed,
-        policies=_policies(stage),
+        by_http=dapr.route.by_http,
+        policies=_references(stage, apps, policies, dapr.route) if stage.enforces else None,
         seconds=seconds,
     )
 
 
-def _policies(stage: Stage) -> tuple[str, ...] | None:
-    if stage.permissive or not stage.meshed:
-        return None
-    return tuple(f"{policy.kind}/{policy.name}" for policy in walkthrough()) if stage.policies else ()
+def _expected(call: Call, allowed: bool) -> ExpectedCall:
+    return ExpectedCall(source=call.source, destination=call.destination, allowed=allowed)
+
+
+def _references(stage: Stage, apps: Mapping[str, App], policies: Sequence[Policy], route: Route) -> tuple[str, ...]:
+    return tuple(made.reference for made in smi_objects(policies, apps, route)) if stage.policies else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from model import names
@@ -12,13 +13,14 @@ Values = dict[str, Any]
 
 # Keys that this program sets, with the reason that makes overriding them an error.
 DAPR_PROTECTED: Final[Mapping[str, str]] = {
-    "global.mtls.enabled": "OSM encrypts the sidecars' traffic, and Envoy can't route what Dapr has encrypted already",
+    "global.mtls.enabled": "it is set by dapr-osm:daprMtls",
     "global.tag": "the release is chosen by dapr-osm:daprVersion",
     "global.registry": "the registry is chosen by dapr-osm:daprRegistry",
     "global.imagePullSecrets": "pull secrets are made from dapr-osm:registryCredentials",
     "global.actors.enabled": "the placement service's ports are part of the exclusions",
     "global.actors.serviceName": "the placement service's ports are part of the exclusions",
     "global.scheduler.enabled": "the scheduler's ports are part of the exclusions",
+    "dapr_operator.serviceReconciler.enabled": "who owns the <app>-dapr Services follows from dapr-osm:daprVersion",
 }
 OSM_PROTECTED: Final[Mapping[str, str]] = {
     "osm.meshName": "the apps' namespace joins the mesh by this name",
@@ -28,6 +30,7 @@ OSM_PROTECTED: Final[Mapping[str, str]] = {
     "osm.curlImage": "curl's image is chosen by dapr-osm:curlImage",
     "osm.imagePullSecrets": "pull secrets are made from dapr-osm:registryCredentials",
     "osm.enablePermissiveTrafficPolicy": "the mode follows from dapr-osm:stage",
+    "osm.enableEgress": "it is set by dapr-osm:enableEgress",
     "osm.outboundIPRangeExclusionList": "the list is worked out from the cluster; see dapr-osm:extraIpRangeExclusions",
     "osm.outboundPortExclusionList": "the list is worked out from the cluster; see dapr-osm:extraPortExclusions",
     "osm.webhookConfigNamePrefix": "Dapr's webhook must come before OSM's, and webhooks run in order of name",
@@ -61,9 +64,11 @@ def _sets(values: Any, path: Sequence[str]) -> bool:
     return path[0] in values and _sets(values[path[0]], path[1:])
 
 
-def dapr(*, release: DaprRelease, registry: str | None, pull_secret: str | None, further: Mapping[str, Any]) -> Values:
+def dapr(
+    *, release: DaprRelease, mtls: bool, registry: str | None, pull_secret: str | None, further: Mapping[str, Any]
+) -> Values:
     """Dapr's chart values: step 1's ``--enable-mtls=false``, the release's images and the stack's own values."""
-    base: Values = {"global": {"mtls": {"enabled": False}, "tag": release.version}}
+    base: Values = merged({"global": {"mtls": {"enabled": mtls}, "tag": release.version}}, release.route.helm_values)
     if registry:
         base["global"]["registry"] = registry
     if pull_secret:
@@ -94,3 +99,27 @@ def osm(
     if pull_secret:
         base["osm"]["imagePullSecrets"] = [{"name": pull_secret}]
     return merged(base, further)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchedulerStorage:
+    """Where Dapr's scheduler keeps its jobs.
+
+    Attributes:
+        in_memory: Whether it keeps them in its pods' memory, and needs no volumes.
+        storage_class: The StorageClass of its claims; "" for the cluster's default.
+    """
+
+    in_memory: bool
+    storage_class: str
+
+
+def scheduler_storage(further: Mapping[str, Any]) -> SchedulerStorage:
+    """What a stack's own values for Dapr's chart say of the scheduler's storage."""
+    cluster: Any = further
+    for key in ("dapr_scheduler", "cluster"):
+        cluster = cluster.get(key) if isinstance(cluster, Mapping) else None
+    values = cluster if isinstance(cluster, Mapping) else {}
+    return SchedulerStorage(
+        in_memory=values.get("inMemoryStorage") is True, storage_class=str(values.get("storageClassName") or "")
+    )

@@ -1,15 +1,29 @@
 """The names that the walkthrough gives its objects.
 
-A reader who knows the page must find them again on the cluster, so they are not settings.
+A reader who knows the page must find them again on the cluster: namespaces, app ids and policies are settings with the
+page's as defaults, all other names are fixed.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
-DAPR_NAMESPACE: Final = "dapr-system"
-OSM_NAMESPACE: Final = "osm-system"
-APPS_NAMESPACE: Final = "dapr-test"
+
+@dataclass(frozen=True, kw_only=True)
+class Namespaces:
+    """Where everything lives.
+
+    Attributes:
+        dapr: Dapr's control plane.
+        osm: OSM's control plane.
+        apps: The state store, and every app that names no namespace of its own.
+    """
+
+    dapr: str = "dapr-system"
+    osm: str = "osm-system"
+    apps: str = "dapr-test"
+
 
 MESH_NAME: Final = "osm"
 MESH_CONFIG: Final = "osm-mesh-config"
@@ -18,12 +32,14 @@ DAPR_RELEASE_NAME: Final = "dapr"
 # osm-bootstrap, the ServiceAccount and the clean-up hook are all named after it.
 OSM_RELEASE_NAME: Final = "osm"
 
-# What every daprd talks to, as namespace/name.
+# What every daprd talks to: the API server, as namespace/name, and Services in Dapr's namespace.
 API_SERVER_SERVICE: Final = "default/kubernetes"
-PLACEMENT_SERVICE: Final = f"{DAPR_NAMESPACE}/dapr-placement-server"
-DAPR_API_SERVICE: Final = f"{DAPR_NAMESPACE}/dapr-api"
-SENTRY_SERVICE: Final = f"{DAPR_NAMESPACE}/dapr-sentry"
-SCHEDULER_SERVICES: Final = (f"{DAPR_NAMESPACE}/dapr-scheduler-server", f"{DAPR_NAMESPACE}/dapr-scheduler-server-a")
+PLACEMENT_SERVICE: Final = "dapr-placement-server"
+DAPR_API_SERVICE: Final = "dapr-api"
+SENTRY_SERVICE: Final = "dapr-sentry"
+# The three schedulers one by one, and where a daprd asks which they are.
+SCHEDULER_SERVICE: Final = "dapr-scheduler-server"
+SCHEDULER_HOSTS_SERVICE: Final = "dapr-scheduler-server-a"
 
 STATE_STORE: Final = "statestore"
 REDIS: Final = "redis"
@@ -35,7 +51,7 @@ SECRET_READER_BINDING: Final = "dapr-secret-reader"  # noqa: S105 - a RoleBindin
 
 # "pythodapp" is the page's own spelling.
 TRAFFIC_TARGET: Final = "pythodapp-traffic-target"
-ROUTE_GROUP: Final = "nodeapp-service-routes"
+ROUTES: Final = "nodeapp-service-routes"
 ROUTE_MATCH: Final = "new-order"
 
 # Set on objects whose removal an operation decides on by itself, so that it never touches anyone else's.

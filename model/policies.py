@@ -1,22 +1,52 @@
-"""The walkthrough's SMI objects (step 10), as data."""
+"""SMI traffic policies (step 10), as data: who may call whom, and the objects that say so."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from model import names
-from model.apps import NODE_APP, PYTHON_APP
+from model.apps import NODE_APP, PYTHON_APP, App
+from model.exclusions import DAPR_INTERNAL_GRPC_PORT
+from model.route import Route
+from model.stage import Stage
+
+# The match of a policy that is not the walkthrough's.
+MATCH: Final = "dapr-calls"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
+    """A permission: some apps may call another.
+
+    Attributes:
+        name: Name of its TrafficTarget.
+        destination: App id of the called app.
+        sources: App ids of the callers.
+        path_regex: What the path of a call must match, or None for any. What Envoy sees of an invocation is Dapr's gRPC
+            method (``/dapr.proto.internals.v1.ServiceInvocation/CallLocal``), never the app's own.
+        routes: Name of its HTTPRouteGroup or TCPRoute.
+        match: Name of the match in its HTTPRouteGroup.
+    """
+
+    name: str
+    destination: str
+    sources: tuple[str, ...]
+    path_regex: str | None = None
+    routes: str
+    match: str = MATCH
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmiObject:
     """One SMI object.
 
     Attributes:
         resource_name: Its part in the names of Pulumi's resources.
         api_version: Its API group and version.
         kind: Its kind.
+        namespace: Its namespace.
         name: Its name.
         spec: Its spec.
     """
@@ -24,32 +54,111 @@ class Policy:
     resource_name: str
     api_version: str
     kind: str
+    namespace: str
     name: str
     spec: dict[str, Any]
 
+    @property
+    def reference(self) -> str:
+        """``Kind/namespace/name``."""
+        return f"{self.kind}/{self.namespace}/{self.name}"
 
-def walkthrough() -> tuple[Policy, ...]:
-    """What lets pythonapp call nodeapp: routes first, then the TrafficTarget that names them."""
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Call:
+    """One app calling another.
+
+    Attributes:
+        source: The caller's app id.
+        destination: The called app's.
+    """
+
+    source: str
+    destination: str
+
+
+def walkthrough() -> dict[str, Policy]:
+    """The page's policy, by name: pythonapp may call nodeapp."""
+    return {
+        names.TRAFFIC_TARGET: Policy(
+            name=names.TRAFFIC_TARGET,
+            destination=NODE_APP,
+            sources=(PYTHON_APP,),
+            routes=names.ROUTES,
+            match=names.ROUTE_MATCH,
+        )
+    }
+
+
+def smi_objects(policies: Iterable[Policy], apps: Mapping[str, App], route: Route) -> tuple[SmiObject, ...]:
+    """The objects of these policies, each route before the TrafficTarget that names it.
+
+    A TrafficTarget has to live where its destination does, and denies everything while its route is not there.
+
+    Args:
+        policies: The permissions.
+        apps: All apps, by app id.
+        route: How calls ride the mesh: as HTTP, or as connections to a port.
+    """
+    return tuple(made for policy in policies for made in _objects(policy, apps, route))
+
+
+def _objects(policy: Policy, apps: Mapping[str, App], route: Route) -> tuple[SmiObject, SmiObject]:
+    # The walkthrough's are "routes" and "traffic-target", those of a stack's own have the policy's name in front.
+    prefix = "" if policy.name == names.TRAFFIC_TARGET else f"{policy.name}-"
+    namespace = apps[policy.destination].namespace
+    spec: dict[str, Any]
+    rule: dict[str, Any]
+    if route.by_http:
+        # A match without conditions: any path and method.
+        match = {"name": policy.match} | ({"pathRegex": policy.path_regex} if policy.path_regex else {})
+        kind, spec = "HTTPRouteGroup", {"matches": [match]}
+        rule = {"kind": kind, "name": policy.routes, "matches": [policy.match]}
+    else:
+        # OSM's CRD knows no name in a TCPRoute's matches.
+        kind, spec = "TCPRoute", {"matches": {"ports": [DAPR_INTERNAL_GRPC_PORT]}}
+        rule = {"kind": kind, "name": policy.routes}
     return (
-        Policy(
-            resource_name="routes",
+        SmiObject(
+            # Another kind is another object, so it must not be taken for a change of the same one.
+            resource_name=f"{prefix}routes" if route.by_http else f"{prefix}tcp-routes",
             api_version="specs.smi-spec.io/v1alpha4",
-            kind="HTTPRouteGroup",
-            name=names.ROUTE_GROUP,
-            # A match without conditions: any path and method. Envoy sees Dapr's own gRPC method in any case.
-            spec={"matches": [{"name": names.ROUTE_MATCH}]},
+            kind=kind,
+            namespace=namespace,
+            name=policy.routes,
+            spec=spec,
         ),
-        Policy(
-            resource_name="traffic-target",
+        SmiObject(
+            resource_name=f"{prefix}traffic-target",
             api_version="access.smi-spec.io/v1alpha3",
             kind="TrafficTarget",
-            name=names.TRAFFIC_TARGET,
+            namespace=namespace,
+            name=policy.name,
             spec={
-                "destination": {"kind": "ServiceAccount", "name": NODE_APP.name, "namespace": names.APPS_NAMESPACE},
-                "rules": [
-                    {"kind": "HTTPRouteGroup", "name": names.ROUTE_GROUP, "matches": [names.ROUTE_MATCH]},
-                ],
-                "sources": [{"kind": "ServiceAccount", "name": PYTHON_APP.name, "namespace": names.APPS_NAMESPACE}],
+                "destination": _account(apps[policy.destination]),
+                "rules": [rule],
+                "sources": [_account(apps[source]) for source in policy.sources],
             },
         ),
     )
+
+
+def _account(app: App) -> dict[str, str]:
+    return {"kind": "ServiceAccount", "name": app.name, "namespace": app.namespace}
+
+
+def calls(stage: Stage, apps: Mapping[str, App], policies: Sequence[Policy]) -> dict[Call, bool]:
+    """Every call that could be made between the apps of a stack, and whether the stage allows it.
+
+    Apps that listen nowhere can't be called. Apps of different namespaces count only where a policy speaks of them.
+    """
+    named = {Call(source=source, destination=p.destination) for p in policies for source in p.sources}
+    allowed = named if stage.policies else set()
+    return {
+        call: not stage.enforces or call in allowed
+        for source in apps.values()
+        for destination in apps.values()
+        if source is not destination and destination.port is not None
+        for call in [Call(source=source.name, destination=destination.name)]
+        if source.namespace == destination.namespace or call in named
+    }

@@ -38,16 +38,16 @@ class Stage(StrEnum):
         return self is Stage.PERMISSIVE
 
     @property
+    def enforces(self) -> bool:
+        """Whether the mesh lets through only what a policy allows (step 10)."""
+        return self.meshed and not self.permissive
+
+    @property
     def own_service_accounts(self) -> bool:
         """Whether each app runs as a ServiceAccount of its own (step 10)."""
-        return self in (Stage.LOCKED, Stage.SMI)
+        return self.enforces
 
     @property
     def policies(self) -> bool:
         """Whether the SMI policies exist (step 10)."""
         return self is Stage.SMI
-
-    @property
-    def orders_flow(self) -> bool:
-        """Whether an order posted by pythonapp must reach nodeapp and be persisted."""
-        return self is not Stage.LOCKED

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from model import names
 from model.route import Route
 
 
@@ -22,18 +23,25 @@ class DaprRelease:
         crds: Names of the CustomResourceDefinitions in the chart's ``crds/`` folder. Helm installs
             them and never removes them, so teardown has to know them by name.
         route: How its sidecars' calls to each other ride the mesh.
-        scheduler: Whether it has a scheduler, to which every daprd keeps a connection (from 1.14 on).
+        scheduler: The Services of its scheduler, to which every daprd keeps a connection (from 1.14 on).
         containers: What Dapr's injector adds to a pod, by container name.
         mesh_containers: What OSM adds for them beside its own sidecar: from 1.15.2 on daprd has a TCP liveness
             probe, and OSM answers such probes with a container of its own.
+        reads_ed25519: Whether its sentry can read a root key of the kind that newer ones make.
     """
 
     version: str
     crds: tuple[str, ...]
     route: Route
-    scheduler: bool
+    scheduler: tuple[str, ...] = ()
     containers: tuple[str, ...] = ("daprd",)
     mesh_containers: tuple[str, ...] = ()
+    reads_ed25519: bool = True
+
+    @property
+    def services(self) -> tuple[str, ...]:
+        """The Services in Dapr's namespace that every daprd talks to."""
+        return (names.PLACEMENT_SERVICE, names.DAPR_API_SERVICE, names.SENTRY_SERVICE, *self.scheduler)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,42 +62,54 @@ class OsmRelease:
     init_containers: tuple[str, ...] = ("osm-init",)
 
 
+_CRDS_1_10 = ("components.dapr.io", "configurations.dapr.io", "resiliencies.dapr.io", "subscriptions.dapr.io")
+_CRDS_1_12 = (*_CRDS_1_10, "httpendpoints.dapr.io")
+_CRDS_1_18 = (*_CRDS_1_12, "mcpservers.dapr.io", "workflowaccesspolicies.dapr.io")
+_SCHEDULER_1_14 = (names.SCHEDULER_SERVICE,)
+_SCHEDULER_1_16 = (names.SCHEDULER_SERVICE, names.SCHEDULER_HOSTS_SERVICE)
+
+# What each release is like was read from its chart and source: https://github.com/dapr/dapr/releases/tag/v<version>
 DAPR_RELEASES: Mapping[str, DaprRelease] = MappingProxyType(
     {
-        # The last minor that calls a peer's sidecar by its DNS name, which is what the walkthrough needs.
-        # Source: https://github.com/dapr/dapr/releases/tag/v1.12.0
-        "1.12.0": DaprRelease(
-            version="1.12.0",
-            crds=(
-                "components.dapr.io",
-                "configurations.dapr.io",
-                "httpendpoints.dapr.io",
-                "resiliencies.dapr.io",
-                "subscriptions.dapr.io",
+        release.version: release
+        for release in (
+            # As the walkthrough was written for: sidecars call each other by DNS name.
+            DaprRelease(version="1.10.9", crds=_CRDS_1_10, route=Route.DNS_NAME),
+            # The last minor that does so.
+            DaprRelease(version="1.12.0", crds=_CRDS_1_12, route=Route.DNS_NAME, reads_ed25519=False),
+            # The first minor that calls by address and could be tried, and with a scheduler.
+            DaprRelease(
+                version="1.14.0",
+                crds=_CRDS_1_12,
+                route=Route.ADDRESS,
+                scheduler=_SCHEDULER_1_14,
+                reads_ed25519=False,
             ),
-            route=Route.DNS_NAME,
-            scheduler=False,
-        ),
-        # A current release. Its sidecars are told to use DNS names by an alpha component; see docs/dapr-releases.md.
-        # Source: https://github.com/dapr/dapr/releases/tag/v1.18.1
-        "1.18.1": DaprRelease(
-            version="1.18.1",
-            crds=(
-                "components.dapr.io",
-                "configurations.dapr.io",
-                "httpendpoints.dapr.io",
-                "mcpservers.dapr.io",
-                "resiliencies.dapr.io",
-                "subscriptions.dapr.io",
-                "workflowaccesspolicies.dapr.io",
+            # The last such minor that could be tried.
+            DaprRelease(
+                version="1.16.0",
+                crds=_CRDS_1_12,
+                route=Route.ADDRESS,
+                scheduler=_SCHEDULER_1_16,
+                mesh_containers=("osm-healthcheck",),
+                reads_ed25519=False,
             ),
-            route=Route.NAME_FORMAT,
-            scheduler=True,
-            mesh_containers=("osm-healthcheck",),
-        ),
+            # By DNS name again, through an alpha component; see docs/dapr-releases.md.
+            *(
+                DaprRelease(
+                    version=version,
+                    crds=_CRDS_1_18,
+                    route=Route.NAME_FORMAT,
+                    scheduler=_SCHEDULER_1_16,
+                    mesh_containers=("osm-healthcheck",),
+                )
+                for version in ("1.18.0", "1.18.1")
+            ),
+        )
     }
 )
-DEFAULT_DAPR_VERSION = "1.12.0"
+# The newest that passes all stages; see docs/dapr-releases.md.
+DEFAULT_DAPR_VERSION = "1.18.1"
 
 # The last release before the project was archived.
 # Source: https://github.com/openservicemesh/osm/releases/tag/v1.2.4

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from model.expectation import Expectation
-from operations import chart_crds, cluster_wide, injector, mesh, services, verify
+from operations import chart_crds, cluster_wide, injector, mesh, revocation, services, verify
 from operations.cluster import Cluster
 from operations.errors import OperationError
 
@@ -57,7 +57,18 @@ def _await_mesh(cluster: Cluster, env: Environment) -> str:
 
 def _withdraw_policies(cluster: Cluster, env: Environment) -> str:
     return mesh.withdraw_policies(
-        cluster, namespace=env["OPERATION_NAMESPACE"], declared=json.loads(env["OPERATION_DECLARED"])
+        cluster,
+        namespaces=json.loads(env["OPERATION_NAMESPACES"]),
+        declared=json.loads(env["OPERATION_DECLARED"]),
+    )
+
+
+def _revoke_calls(cluster: Cluster, env: Environment) -> str:
+    return revocation.revoke(
+        cluster,
+        calls=json.loads(env["OPERATION_CALLS"]),
+        apps=json.loads(env["OPERATION_APPS"]),
+        previous=env.get(PREVIOUS),
     )
 
 
@@ -82,6 +93,7 @@ OPERATIONS: Final[Mapping[str, Callable[[Cluster, Environment], str]]] = {
     "look-up-services": _look_up_services,
     "await-mesh": _await_mesh,
     "withdraw-policies": _withdraw_policies,
+    "revoke-calls": _revoke_calls,
     "verify": _verify,
 }
 

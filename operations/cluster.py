@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,19 @@ Object = dict[str, Any]
 
 # Seconds for one request, connecting and answering.
 REQUEST_TIMEOUT = 15
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a pod said to an HTTP request.
+
+    Attributes:
+        status: The HTTP status.
+        body: The body as text.
+    """
+
+    status: int
+    body: str
 
 
 class ApiError(OperationError):
@@ -73,13 +87,14 @@ class Cluster:
         return cls(client.ApiClient(configuration))
 
     def request(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> str:
-        """One request to the API server; its answer as text.
+        """One request to the API server; its answer as text. A PATCH is a JSON merge patch.
 
         Raises:
             ApiError: The API server said no.
             OperationError: It did not answer.
         """
-        headers = {"Accept": "application/json, */*", "Content-Type": "application/json"}
+        sent = "application/merge-patch+json" if method == "PATCH" else "application/json"
+        headers = {"Accept": "application/json, */*", "Content-Type": sent}
         call = self._api.param_serialize(
             method,
             path,
@@ -137,7 +152,7 @@ class Cluster:
                 return []
             raise
 
-    def http_from_pod(self, namespace: str, pod: str, port: int, path: str) -> str:
+    def http_from_pod(self, namespace: str, pod: str, port: int, path: str) -> Answer:
         """Ask a port of a pod's own loopback, as ``kubectl port-forward`` does.
 
         Raises:
@@ -168,12 +183,9 @@ def _forwarded(api: client.ApiClient, namespace: str, pod: str, port: int) -> It
         connection.close()
 
 
-def _http_get(connection: Any, path: str) -> str:
+def _http_get(connection: Any, path: str) -> Answer:
     http = HTTPConnection("localhost")
     http.sock = connection
     http.request("GET", path, headers={"Connection": "close"})
     response = http.getresponse()
-    body = response.read().decode(errors="replace")
-    if response.status != 200:
-        raise HTTPException(f"answered {response.status} {body[:100]}")
-    return body
+    return Answer(status=response.status, body=response.read().decode(errors="replace"))

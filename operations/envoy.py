@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Final
+from collections.abc import Iterator
+from typing import Any, Final
 from urllib.parse import quote
 
 from model.exclusions import DAPR_INTERNAL_GRPC_PORT
 from operations.cluster import Cluster
+from operations.errors import OperationError
 
 # Source: OSM 1.2.4, pkg/constants: EnvoyAdminPort, EnvoyInboundListenerPort.
 ADMIN_PORT: Final = 15000
@@ -41,14 +43,50 @@ def total(cluster: Cluster, namespace: str, pod: str, pattern: str) -> int:
         OperationError: The pod's Envoy does not answer.
     """
     answer = cluster.http_from_pod(namespace, pod, ADMIN_PORT, f"/stats?format=json&filter={quote(pattern)}")
-    return sum(int(entry["value"]) for entry in json.loads(answer)["stats"] if "value" in entry)
+    if answer.status != 200:
+        raise OperationError(f"the Envoy of pod {namespace}/{pod} answers {answer.status}: {answer.body[:100]}")
+    return sum(int(entry["value"]) for entry in json.loads(answer.body)["stats"] if "value" in entry)
 
 
-def requests_to(cluster: Cluster, namespace: str, pod: str, envoy_cluster: str) -> int:
-    """How many requests an Envoy has sent to one of its clusters."""
-    return total(cluster, namespace, pod, rf"^cluster\.{re.escape(envoy_cluster)}\.upstream_rq_total$")
+def sent_to(cluster: Cluster, namespace: str, pod: str, envoy_cluster: str, *, by_http: bool) -> int:
+    """How much an Envoy has sent to one of its clusters: requests, or bytes where it sees connections only."""
+    counter = "upstream_rq_total" if by_http else "upstream_cx_tx_bytes_total"
+    return total(cluster, namespace, pod, rf"^cluster\.{re.escape(envoy_cluster)}\.{counter}$")
 
 
 def refused(cluster: Cluster, namespace: str, pod: str) -> int:
-    """How many calls between sidecars an Envoy has not let through."""
+    """How many calls or connections between sidecars an Envoy has not let through."""
     return total(cluster, namespace, pod, REFUSED)
+
+
+def identity(namespace: str, account: str) -> str:
+    """The name that OSM puts into a pod's certificate (OSM 1.2.4, pkg/identity)."""
+    return f"{account}.{namespace}.cluster.local"
+
+
+def admits(cluster: Cluster, namespace: str, pod: str, caller: str) -> bool:
+    """Whether an Envoy's rules for what comes in name a caller.
+
+    Args:
+        cluster: The cluster.
+        namespace: The namespace of the called pod.
+        pod: Its name.
+        caller: The caller's identity.
+    """
+    answer = cluster.http_from_pod(namespace, pod, ADMIN_PORT, "/config_dump?resource=dynamic_listeners")
+    if answer.status != 200:
+        raise OperationError(f"the Envoy of pod {namespace}/{pod} answers {answer.status}: {answer.body[:100]}")
+    return any(caller in json.dumps(rules) for rules in _rules(json.loads(answer.body)))
+
+
+def _rules(value: Any) -> Iterator[Any]:
+    """Every ``rules`` of an RBAC filter, however deep in a configuration."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "rules" and isinstance(inner, dict) and "policies" in inner:
+                yield inner
+            else:
+                yield from _rules(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _rules(inner)

@@ -82,30 +82,30 @@ def _missing(
 
 
 def policies(cluster: Cluster, namespace: str) -> list[str]:
-    """The SMI objects of this project in a namespace, as ``Kind/name``; a person's own are left out."""
+    """The SMI objects of this project in a namespace, as ``Kind/namespace/name``; a person's own are left out."""
     label = {"labelSelector": f"{names.OWNER_LABEL}={names.OWNER}"}
     return [
-        f"{kind}/{item['metadata']['name']}"
+        f"{kind}/{namespace}/{item['metadata']['name']}"
         for kind, (version, plural) in POLICY_PATHS.items()
         for item in cluster.items(f"/apis/{version}/namespaces/{namespace}/{plural}", label)
     ]
 
 
-def withdraw_policies(cluster: Cluster, *, namespace: str, declared: Sequence[str]) -> str:
+def withdraw_policies(cluster: Cluster, *, namespaces: Sequence[str], declared: Sequence[str]) -> str:
     """Delete this project's SMI objects that are no longer declared, TrafficTargets first.
 
     Args:
         cluster: The cluster.
-        namespace: Where they are.
-        declared: Those that stay, as ``Kind/name``.
+        namespaces: Where they are.
+        declared: Those that stay, as ``Kind/namespace/name``.
 
     Returns:
         JSON: the declared ones, and so always the same for the same declaration.
     """
-    for policy in policies(cluster, namespace):
+    for policy in (policy for namespace in namespaces for policy in policies(cluster, namespace)):
         if policy in declared:
             continue
-        kind, name = policy.split("/")
+        kind, namespace, name = policy.split("/")
         version, plural = POLICY_PATHS[kind]
         if cluster.delete(f"/apis/{version}/namespaces/{namespace}/{plural}/{name}"):
             say(f"withdrew {policy}")

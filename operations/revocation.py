@@ -1,0 +1,103 @@
+"""Making it real that a call is no longer allowed.
+
+Envoy asks the policies when a connection or a request begins. Dapr's sidecars keep one connection for everything, and
+where Envoy sees connections only, an old one goes on for ten minutes after its permission is gone. So the callers that
+have lost a permission get new pods.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from operations import envoy
+from operations.cluster import Cluster
+from operations.diagnosis import explain
+from operations.errors import OperationError, lines
+from operations.pods import deployment_pods, pod_selector
+from operations.progress import say
+
+ANNOTATION: Final = "dapr-osm/calls-revoked"
+FIELD_MANAGER: Final = "dapr-osm-revocation"
+# OSM tells its Envoys of a policy within seconds.
+PROPAGATION_SECONDS: Final = 60
+# A pod has thirty seconds to end, and its successor needs some to start.
+ROLLOUT_SECONDS: Final = 180
+POLL_SECONDS: Final = 0.5
+
+
+def revoke(cluster: Cluster, *, calls: Sequence[Sequence[str]], apps: Mapping[str, str], previous: str | None) -> str:
+    """Replace the pods of every caller that may no longer make a call that it could make before.
+
+    Args:
+        cluster: The cluster.
+        calls: The calls that policies allow now, as pairs of app ids: who, and whom.
+        apps: The namespace of every app, by app id.
+        previous: What this printed last. Where it has not run before, there is nothing to take back: the step that
+            turns permissive mode off gives every app another ServiceAccount, and so other pods.
+
+    Returns:
+        JSON: the calls, and so always the same for the same policies.
+
+    Raises:
+        OperationError: The mesh does not take the policies over, or new pods do not start; says why.
+    """
+    result = json.dumps({"calls": sorted(list(call) for call in calls)})
+    if previous is None:
+        return result
+    allowed = {tuple(call) for call in calls}
+    withdrawn = sorted({tuple(call) for call in json.loads(previous)["calls"]} - allowed)
+    for source, destination in withdrawn:
+        if source in apps and destination in apps:
+            _await_refusal(cluster, apps, source, destination)
+    for source in dict.fromkeys(source for source, _ in withdrawn if source in apps):
+        say(f"{source} may no longer call {', '.join(d for s, d in withdrawn if s == source)}: it gets new pods")
+        _replace_pods(cluster, apps[source], source)
+    return result
+
+
+def _await_refusal(cluster: Cluster, apps: Mapping[str, str], source: str, destination: str) -> None:
+    """Wait until no Envoy of the destination lets the caller in: a pod that came earlier could slip through."""
+    namespace = apps[destination]
+    deadline = time.monotonic() + PROPAGATION_SECONDS
+    while admitting := [
+        pod["metadata"]["name"]
+        for pod in deployment_pods(cluster, namespace, destination)[0]
+        if envoy.admits(cluster, namespace, pod["metadata"]["name"], envoy.identity(apps[source], source))
+    ]:
+        if time.monotonic() > deadline:
+            raise OperationError(
+                f"{source} may no longer call {destination}, but after {PROPAGATION_SECONDS} s the Envoy of "
+                f"{', '.join(admitting)} still lets it in. Another TrafficTarget may allow it, or OSM's controller "
+                "is not well: kubectl get traffictargets -A."
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def _replace_pods(cluster: Cluster, namespace: str, name: str) -> None:
+    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+    deployment = cluster.get(path)
+    if deployment is None:
+        return
+    selector = pod_selector(deployment)
+    old = {pod["metadata"]["uid"] for pod in cluster.pods(namespace, selector)}
+    stamp = datetime.now(UTC).isoformat(timespec="seconds")
+    body = {"spec": {"template": {"metadata": {"annotations": {ANNOTATION: stamp}}}}}
+    cluster.request("PATCH", path, {"fieldManager": FIELD_MANAGER}, body)
+    deadline = time.monotonic() + ROLLOUT_SECONDS
+    while True:
+        pods, problems = deployment_pods(cluster, namespace, name)
+        left = [p["metadata"]["name"] for p in cluster.pods(namespace, selector) if p["metadata"]["uid"] in old]
+        problems += [f"pod {pod} is still there" for pod in left]
+        if not problems:
+            return
+        if time.monotonic() > deadline:
+            raise OperationError(
+                lines(
+                    f"{name} has no new pods after {ROLLOUT_SECONDS} s:", problems + explain(cluster, namespace, pods)
+                )
+            )
+        time.sleep(POLL_SECONDS)
