@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 LAB := $(PYTHON) -m lab
 
 .DEFAULT_GOAL := help
-.PHONY: help venv up down verify lab lab-stop lab-down lab-status kubeconfig pulumi lint unit engine e2e test
+.PHONY: help venv up down verify lab lab-stop lab-down lab-status kubeconfig pulumi lint unit engine e2e test compat
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,3 +63,7 @@ e2e: venv ## Run the tests on the lab: the walkthrough, forwards and back (start
 test: venv lint ## Run every test, on the lab, which is started here
 	@$(LAB) start
 	@$(PYTHON) -m pytest -m "not lab_lifecycle" --durations=15
+
+compat: venv ## Measure Dapr's releases, upgrades and exclusions on the lab, row by row, for docs/compatibility.md (an hour)
+	@$(LAB) start
+	@$(PYTHON) -m tests.compat $(ARGS)

@@ -101,16 +101,7 @@ class DaprApp:
                     # The operator of a release before may have made it already.
                     "pulumi.com/patchForce": "true",
                 },
-                owner_references=[
-                    k8s.meta.v1.OwnerReferenceArgs(
-                        api_version="apps/v1",
-                        kind="Deployment",
-                        name=self.app.name,
-                        uid=deployment.metadata.apply(lambda meta: str(meta.uid)),
-                        controller=True,
-                        block_owner_deletion=True,
-                    )
-                ],
+                owner_references=deployment.metadata.apply(lambda meta: self._owners(meta.uid)),
             ),
             spec=k8s.core.v1.ServiceSpecArgs(
                 cluster_ip="None",
@@ -126,8 +117,27 @@ class DaprApp:
                     for port in dapr_service_ports()
                 ],
             ),
-            opts=child(self.parent, deployment, provider=self.provider, retain_on_delete=True),
+            opts=pulumi.ResourceOptions.merge(
+                child(self.parent, deployment, provider=self.provider, retain_on_delete=True),
+                # A Deployment keeps its uid, but a preview of its update does not know it.
+                pulumi.ResourceOptions(ignore_changes=["metadata.ownerReferences"]),
+            ),
         )
+
+    def _owners(self, uid: str | None) -> list[k8s.meta.v1.OwnerReferenceArgs]:
+        """The Deployment as owner; nobody where a preview does not know it."""
+        if uid is None:
+            return []
+        return [
+            k8s.meta.v1.OwnerReferenceArgs(
+                api_version="apps/v1",
+                kind="Deployment",
+                name=self.app.name,
+                uid=uid,
+                controller=True,
+                block_owner_deletion=True,
+            )
+        ]
 
     def _metadata(self, name: str, labels: Mapping[str, str] | None = None) -> k8s.meta.v1.ObjectMetaArgs:
         return k8s.meta.v1.ObjectMetaArgs(

@@ -68,7 +68,9 @@ class SmiPolicies(pulumi.ComponentResource):
                 "OPERATION_NAMESPACES": json.dumps(list(args.namespaces)),
                 "OPERATION_DECLARED": json.dumps([policy.reference for policy in declared]),
             },
-            opts=child(self, args.mesh),
+            # A TCPRoute refuses the calls of a release whose calls are HTTP, while an HTTPRouteGroup lets connections
+            # through: so TCPRoutes come after the pods that need them, and orders flow on while the way changes.
+            opts=child(self, args.mesh, *([] if args.route.by_http else [args.deployed])),
         )
         # In order: a TrafficTarget whose route does not exist denies everything.
         before: pulumi.Resource = withdraw

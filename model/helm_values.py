@@ -11,6 +11,10 @@ from model.versions import DaprRelease
 
 Values = dict[str, Any]
 
+# Size of each of the scheduler's three claims: the default of 1.18. Kubernetes can't change it afterwards, and up to 1.17
+# the default was 1Gi, so without one size for all a stack could not go back to such a release.
+SCHEDULER_STORAGE: Final = "16Gi"
+
 # Keys that this program sets, with the reason that makes overriding them an error.
 DAPR_PROTECTED: Final[Mapping[str, str]] = {
     "global.mtls.enabled": "it is set by dapr-osm:daprMtls",
@@ -69,6 +73,8 @@ def dapr(
 ) -> Values:
     """Dapr's chart values: step 1's ``--enable-mtls=false``, the release's images and the stack's own values."""
     base: Values = merged({"global": {"mtls": {"enabled": mtls}, "tag": release.version}}, release.route.helm_values)
+    if release.scheduler:
+        base = merged(base, {"dapr_scheduler": {"cluster": {"storageSize": SCHEDULER_STORAGE}}})
     if registry:
         base["global"]["registry"] = registry
     if pull_secret:

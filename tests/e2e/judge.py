@@ -7,9 +7,10 @@ from typing import Any
 
 from tests.support.kubectl import Kubectl
 
-NODE_INBOUND = "cluster.dapr-test/nodeapp-dapr|50002|local.upstream_rq_total"
-PYTHON_OUTBOUND = "cluster.dapr-test/nodeapp-dapr|50002.upstream_rq_total"
+NODE_INBOUND = "cluster.dapr-test/nodeapp-dapr|50002|local"
+PYTHON_OUTBOUND = "cluster.dapr-test/nodeapp-dapr|50002"
 SECONDS = 8
+DEFAULT = "1.18.1"
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Promise:
     osm: bool
     permissive: bool | None
     own_accounts: bool
-    policies: tuple[str, ...]
+    policies: bool
     orders: bool
 
 
@@ -31,30 +32,35 @@ class Release:
     mesh_ports: tuple[int, ...]
     pod_ports: str
     extra_sidecars: frozenset[str]
+    routes: str
+    counter: str
+    least: int
+    """What an order adds to that counter at the least."""
 
 
+HEALTH = frozenset({"osm-healthcheck"})
 RELEASES = {
-    "1.12.0": Release((50005, 8201, 6379), "80,443", frozenset()),
-    "1.18.1": Release((50005, 8201, 6379, 50006, 443), "80,443", frozenset({"osm-healthcheck"})),
+    "1.12.0": Release((50005, 8201, 6379), "80,443", frozenset(), "HTTPRouteGroup", "upstream_rq_total", 1),
+    "1.16.0": Release((50005, 8201, 6379, 50006), "80,443", HEALTH, "TCPRoute", "upstream_cx_tx_bytes_total", 64),
+    "1.18.1": Release((50005, 8201, 6379, 50006), "80,443", HEALTH, "HTTPRouteGroup", "upstream_rq_total", 1),
 }
 
 DAPRD, BOTH = frozenset({"daprd"}), frozenset({"daprd", "envoy"})
-SMI = ("HTTPRouteGroup/nodeapp-service-routes", "TrafficTarget/pythodapp-traffic-target")
 PROMISES = {
-    "dapr": Promise(DAPRD, False, None, False, (), True),
-    "permissive": Promise(BOTH, True, True, False, (), True),
-    "locked": Promise(BOTH, True, False, True, (), False),
-    "smi": Promise(BOTH, True, False, True, SMI, True),
+    "dapr": Promise(DAPRD, False, None, False, False, True),
+    "permissive": Promise(BOTH, True, True, False, False, True),
+    "locked": Promise(BOTH, True, False, True, False, False),
+    "smi": Promise(BOTH, True, False, True, True, True),
 }
 
 
-def judge(kubectl: Kubectl, stage: str, dapr: str = "1.12.0") -> None:
+def judge(kubectl: Kubectl, stage: str, dapr: str = DEFAULT) -> None:
     """Assert that the cluster is what the stage promises with this release."""
     promise, release = PROMISES[stage], RELEASES[dapr]
     _pods(kubectl, promise, release)
     _mesh(kubectl, promise, release)
-    _identity(kubectl, promise)
-    _orders(kubectl, promise)
+    _identity(kubectl, promise, release)
+    _orders(kubectl, promise, release)
 
 
 def _pods(kubectl: Kubectl, promise: Promise, release: Release) -> None:
@@ -93,7 +99,7 @@ def _mesh(kubectl: Kubectl, promise: Promise, release: Release) -> None:
         assert exclusion == release.pod_ports
 
 
-def _identity(kubectl: Kubectl, promise: Promise) -> None:
+def _identity(kubectl: Kubectl, promise: Promise, release: Release) -> None:
     accounts = {item["metadata"]["name"] for item in kubectl.items("serviceaccounts", "-n", "dapr-test")}
     own = {"nodeapp", "pythonapp"} if promise.own_accounts else set()
     assert accounts == {"default", *own}
@@ -105,23 +111,25 @@ def _identity(kubectl: Kubectl, promise: Promise) -> None:
         for kind in kinds
         for item in kubectl.items(kind, "-n", "dapr-test")
     ]
-    assert sorted(policies) == sorted(promise.policies)
+    wanted = [f"{release.routes}/nodeapp-service-routes", "TrafficTarget/pythodapp-traffic-target"]
+    assert sorted(policies) == (wanted if promise.policies else [])
 
 
-def _orders(kubectl: Kubectl, promise: Promise) -> None:
+def _orders(kubectl: Kubectl, promise: Promise, release: Release) -> None:
     if not promise.orders:
         assert kubectl.persisted(SECONDS) == 0, "orders must stop"
         return
-    before = _crossed(kubectl) if promise.osm else {}
+    before = _crossed(kubectl, release) if promise.osm else {}
     persisted = kubectl.persisted(SECONDS)
     assert persisted >= 3, f"orders must flow, but {persisted} were persisted in {SECONDS} s"
-    after = _crossed(kubectl) if promise.osm else {}
+    after = _crossed(kubectl, release) if promise.osm else {}
     for side, count in after.items():
-        assert count - before[side] >= persisted - 1, f"{side} did not send on the calls: {before} -> {after}"
+        wanted = (persisted - 1) * release.least
+        assert count - before[side] >= wanted, f"{side} did not send on the calls: {before} -> {after}"
 
 
-def _crossed(kubectl: Kubectl) -> dict[str, int]:
+def _crossed(kubectl: Kubectl, release: Release) -> dict[str, int]:
     return {
-        "pythonapp's Envoy": kubectl.envoy_counter("pythonapp", PYTHON_OUTBOUND),
-        "nodeapp's Envoy": kubectl.envoy_counter("nodeapp", NODE_INBOUND),
+        "pythonapp's Envoy": kubectl.envoy_counter("pythonapp", f"{PYTHON_OUTBOUND}.{release.counter}"),
+        "nodeapp's Envoy": kubectl.envoy_counter("nodeapp", f"{NODE_INBOUND}.{release.counter}"),
     }

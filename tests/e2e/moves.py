@@ -14,7 +14,7 @@ MESH = {
     "exclusions-patch",
 }
 ACCOUNTS = {"hello-nodeapp-account", "hello-pythonapp-account"}
-LOCK = {"smi", "smi-withdraw"}
+LOCK = {"smi", "smi-withdraw", "smi-revoke"}
 POLICIES = {"smi-routes", "smi-traffic-target"}
 
 # What a stage has beside what all of them have.
@@ -35,7 +35,7 @@ CHANGED = {
     frozenset({"dapr", "smi"}): JOIN | IDENTITY,
     frozenset({"permissive", "locked"}): {"exclusions-patch"} | IDENTITY,
     frozenset({"permissive", "smi"}): {"exclusions-patch"} | IDENTITY,
-    frozenset({"locked", "smi"}): {"smi-withdraw"},
+    frozenset({"locked", "smi"}): {"smi-withdraw", "smi-revoke"},
 }
 
 

@@ -14,7 +14,6 @@ import pytest
 
 from lab import api
 from settings import ROOT
-from tests.e2e.judge import SMI
 from tests.e2e.test_walkthrough import assert_nothing_left
 from tests.support import inventory, lab
 from tests.support.kubectl import Kubectl
@@ -64,15 +63,23 @@ def test_the_pages_alternatives_reach_the_last_stage_with_charts_from_a_reposito
     assert traffic["outboundIPRangeExclusionList"] == ["192.0.2.0/24"], "the API server is in the mesh here"
     for app in ("node", "python"):
         (pod,) = kubectl.living_pods("dapr-test", app)
-        assert {container["name"] for container in pod["spec"]["containers"]} == {app, "daprd", "envoy"}
+        assert {container["name"] for container in pod["spec"]["containers"]} == {
+            app,
+            "daprd",
+            "envoy",
+            "osm-healthcheck",
+        }
         annotations = pod["metadata"]["annotations"]
-        assert annotations["openservicemesh.io/outbound-port-exclusion-list"] == "80,443,6379,8201,50005"
+        assert annotations["openservicemesh.io/outbound-port-exclusion-list"] == "80,443,6379,8201,50005,50006"
         assert pod["spec"]["imagePullSecrets"] == [{"name": "registry-credentials"}]
     (rule,) = kubectl.get("role", "secret-reader", "-n", "dapr-test")["rules"]
     assert rule["verbs"] == ["get", "list"]
     assert "resourceNames" not in rule, "the page's Role reads every Secret"
     assert kubectl.persisted(6) >= 3
-    assert other.outputs()["verification"]["policies"] == list(SMI)
+    assert other.outputs()["verification"]["policies"] == [
+        "HTTPRouteGroup/dapr-test/nodeapp-service-routes",
+        "TrafficTarget/dapr-test/pythodapp-traffic-target",
+    ]
 
 
 def test_credentials_for_a_registry_reach_every_pod_of_the_control_planes(other: Stack, kubectl: Kubectl) -> None:
@@ -105,7 +112,7 @@ def test_the_verification_fails_when_calls_bypass_the_mesh(other: Stack, kubectl
     honest = verify(other)
     assert honest.returncode == 0, honest.stderr
     outbound, inbound = (f"openservicemesh.io/{way}-port-exclusion-list" for way in ("outbound", "inbound"))
-    changes = {"nodeapp": {inbound: "50002"}, "pythonapp": {outbound: "80,443,6379,8201,50002,50005"}}
+    changes = {"nodeapp": {inbound: "50002"}, "pythonapp": {outbound: "80,443,6379,8201,50002,50005,50006"}}
     for deployment, exclusion in changes.items():
         patch = {"spec": {"template": {"metadata": {"annotations": exclusion}}}}
         kubectl.run("patch", "deployment", deployment, "-n", "dapr-test", "--type=merge", "-p", json.dumps(patch))

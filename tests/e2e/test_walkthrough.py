@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.judge import PROMISES, judge
+from tests.e2e.judge import DEFAULT, PROMISES, judge
 from tests.e2e.moves import expected
 from tests.support import inventory, lab
 from tests.support.kubectl import Kubectl
@@ -102,9 +102,9 @@ def test_a_refresh_finds_nothing_changed(walk: Walk) -> None:
 def test_the_outputs_tell_an_operator_what_is_there(walk: Walk) -> None:
     outputs = walk.stack.outputs()
     assert outputs["stage"] == "smi"
-    assert outputs["versions"] == {"dapr": "1.12.0", "osm": "1.2.4"}
-    assert outputs["namespaces"] == {"dapr": "dapr-system", "osm": "osm-system", "apps": "dapr-test"}
-    assert [row["port"] for row in outputs["exclusions"]["meshPorts"]] == [50005, 8201, 6379]
+    assert outputs["versions"] == {"dapr": DEFAULT, "osm": "1.2.4"}
+    assert outputs["namespaces"] == {"dapr": "dapr-system", "osm": "osm-system", "apps": ["dapr-test"]}
+    assert [row["port"] for row in outputs["exclusions"]["meshPorts"]] == [50005, 8201, 6379, 50006]
     assert {row["port"] for row in outputs["exclusions"]["podPorts"]} == {80, 443}
     assert all(row["reason"] for rows in outputs["exclusions"].values() for row in rows)
     assert outputs["verification"]["orders"]["persisted"] >= 3

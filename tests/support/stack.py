@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from settings import PROJECT, ROOT
+from config_reader import PROJECT
+from settings import ROOT
 
 # Longer than any single run should take; a run that hangs must not hang the tests.
 SECONDS = 900

@@ -1,0 +1,55 @@
+"""``python -m tests.compat``: measure what is missing in ``results.json``, then write the tables.
+
+``--again ROW`` measures a row anew, ``--only ROW`` no other; ``--tables`` writes the tables alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
+from tests.compat import measure, tables
+from tests.compat.gap import now
+
+RESULTS: Final = Path(__file__).with_name("results.json")
+# To the default and back in one step, then through the minors that can be built, and back to one that calls by address.
+UPGRADES: Final = ("1.12.0", DEFAULT_DAPR_VERSION, "1.12.0", "1.14.0", "1.16.0", DEFAULT_DAPR_VERSION, "1.16.0")
+
+ROWS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
+    **{f"release {version}": partial(measure.release, version) for version in DAPR_RELEASES},
+    "upgrades": partial(measure.upgrades, UPGRADES),
+    **{f"exclusions {version}": partial(measure.exclusions, version) for version in (DEFAULT_DAPR_VERSION, "1.12.0")},
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Measure and write; the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.compat", description=__doc__)
+    parser.add_argument("--again", action="append", default=[], choices=list(ROWS), metavar="ROW")
+    parser.add_argument("--only", action="append", default=[], choices=list(ROWS), metavar="ROW")
+    parser.add_argument("--tables", action="store_true")
+    given = parser.parse_args(arguments)
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    for name, measured in ROWS.items():
+        wanted = name not in results or name in given.again
+        if given.tables or not wanted or (given.only and name not in given.only):
+            continue
+        print(f"{name} ...", flush=True)
+        began = time.monotonic()
+        results[name] = {"measured": now(), "rows": measured()}
+        # At once, so that nothing is measured twice when a later row breaks off.
+        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+        print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+    tables.write(results)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
