@@ -11,8 +11,8 @@ from model.versions import DaprRelease
 
 Values = dict[str, Any]
 
-# Size of each of the scheduler's three claims: the default of 1.18. Kubernetes can't change it afterwards, and up to 1.17
-# the default was 1Gi, so without one size for all a stack could not go back to such a release.
+# Size of each of the scheduler's three claims: the default of 1.18. Kubernetes can't change it afterwards, and up to
+# 1.17 the default was 1Gi: without one size for all, a stack could not go back to such a release.
 SCHEDULER_STORAGE: Final = "16Gi"
 
 # Keys that this program sets, with the reason that makes overriding them an error.

@@ -91,6 +91,10 @@ class Link:
             envoy.refused(cluster, self.destination_namespace, pod) for pod in self.destination_pods
         )
 
+    def shut(self, cluster: Cluster) -> bool:
+        """Whether the caller's Envoys let nothing out at all: refusals that nobody counts."""
+        return all(envoy.lets_nothing_out(cluster, self.source_namespace, pod) for pod in self.source_pods)
+
     def arrives(self, cluster: Cluster, pod: str) -> tuple[bool, str]:
         """Try the call from one of the caller's pods; whether it arrived, and what daprd said."""
         path = f"/v1.0/invoke/{self._address}/method/{PROBE_METHOD}"
@@ -150,7 +154,9 @@ def _problem(cluster: Cluster, expected: Expectation, link: Link, pod: str, *, a
     if not allowed:
         if arrived:
             return f"the call must be refused, but it arrived: {said}"
-        return None if refused else f"the call does not arrive, but no Envoy has refused it: {said}"
+        return (
+            None if refused or link.shut(cluster) else f"the call does not arrive, but no Envoy has refused it: {said}"
+        )
     if not arrived:
         return f"the call must arrive, but daprd says: {said} (the Envoys refused {refused} calls meanwhile)"
     bypassed = [side for side, count in more.items() if count < 1]

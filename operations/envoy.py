@@ -15,6 +15,7 @@ from operations.errors import OperationError
 # Source: OSM 1.2.4, pkg/constants: EnvoyAdminPort, EnvoyInboundListenerPort.
 ADMIN_PORT: Final = 15000
 INBOUND_PORT: Final = 15003
+OUTBOUND_LISTENER: Final = "outbound-listener"
 
 # How an Envoy of OSM's counts calls between sidecars that it does not let through:
 # - a caller's, on a connection that it knows: there is no route to that host (any more);
@@ -57,6 +58,17 @@ def sent_to(cluster: Cluster, namespace: str, pod: str, envoy_cluster: str, *, b
 def refused(cluster: Cluster, namespace: str, pod: str) -> int:
     """How many calls or connections between sidecars an Envoy has not let through."""
     return total(cluster, namespace, pod, REFUSED)
+
+
+def lets_nothing_out(cluster: Cluster, namespace: str, pod: str) -> bool:
+    """Whether an Envoy does not even listen for what its pod sends.
+
+    So it is where egress is off and no policy lets the pod call anybody. Its calls are refused at once, and uncounted.
+    """
+    answer = cluster.http_from_pod(namespace, pod, ADMIN_PORT, "/listeners?format=json")
+    if answer.status != 200:
+        raise OperationError(f"the Envoy of pod {namespace}/{pod} answers {answer.status}: {answer.body[:100]}")
+    return OUTBOUND_LISTENER not in (listener["name"] for listener in json.loads(answer.body)["listener_statuses"])
 
 
 def identity(namespace: str, account: str) -> str:

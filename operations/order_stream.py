@@ -87,9 +87,10 @@ class OrderStream:
         while not (heard and time.monotonic() > self.deadline):
             restarts = self._restarts()
             silence, refused = self._listen()
-            if refused:
+            if refused or (silence and self.link.shut(self.cluster)):
                 self._check_nothing_crashed(restarts)
-                verdict = f"no order arrived for {round(silence)} s, and the mesh refused {refused} calls"
+                how = f"the mesh refused {refused} calls" if refused else f"{PYTHON_APP}'s Envoy lets nothing out"
+                verdict = f"no order arrived for {round(silence)} s, and {how}"
                 return {"persisted": 0, "refusedByMesh": refused, "verdict": verdict}
             if silence:
                 raise self._error(
@@ -116,7 +117,7 @@ class OrderStream:
             silence = time.monotonic() - began
             if silence >= QUIET_SECONDS:
                 refused = self.link.refused(self.cluster) - before
-                if refused > 0 or time.monotonic() > self.deadline:
+                if refused > 0 or time.monotonic() > self.deadline or self.link.shut(self.cluster):
                     return silence, refused
             time.sleep(POLL_SECONDS)
         return 0.0, 0
