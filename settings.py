@@ -11,6 +11,7 @@ import difflib
 import ipaddress
 import json
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -395,7 +396,10 @@ def _policy(reader: Reader, name: str, fields: Any, walkthroughs: Policy | None)
         return None
     path_regex = entry.text("pathRegex") or None
     try:
-        re.compile(path_regex or "")
+        with warnings.catch_warnings():
+            # What other flavours may read in another way is no concern here.
+            warnings.simplefilter("ignore", FutureWarning)
+            re.compile(path_regex or "")
     except re.error as error:
         entry.refuse("pathRegex", f"is not a regular expression: {error}", "Envoy reads it as RE2.", path_regex)
     return replace(base, destination=destination, sources=tuple(dict.fromkeys(sources)), path_regex=path_regex)
