@@ -11,6 +11,7 @@ import difflib
 import ipaddress
 import json
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -169,6 +170,23 @@ POLICY_KEYS: Final = ("destination", "sources", "pathRegex")
 LONGEST_APP_ID: Final = 58
 # Not a limit of Kubernetes', but of what a verification can watch.
 MOST_REPLICAS: Final = 20
+# An app's id is also the name of its container, of its label and of its ServiceAccount.
+TAKEN: Final[Mapping[str, str]] = {
+    REDIS: "the state store's",
+    "node": "nodeapp's label",
+    "python": "pythonapp's label",
+    "default": "the ServiceAccount of pods without one of their own",
+    **{
+        container: "a container that Dapr's or OSM's injector adds to pods"
+        for release in DAPR_RELEASES.values()
+        for container in (
+            *release.containers,
+            *release.mesh_containers,
+            *OSM_RELEASE.containers,
+            *OSM_RELEASE.init_containers,
+        )
+    },
+}
 SECRET_KEYS: Final = ("redisPassword", "registryCredentials")
 
 
@@ -281,6 +299,10 @@ def _apps(reader: Reader, namespaces: Namespaces, images: Images) -> dict[str, A
             del apps[name]
         elif app := _app(reader, name, fields, apps.get(name), namespaces):
             apps[name] = app
+    for app in apps.values():
+        if app.name.removesuffix("-dapr") in apps and app.name.endswith("-dapr"):
+            other = app.name.removesuffix("-dapr")
+            reader.refuse(f"apps.{app.name}", f"is a name that is taken: Dapr's Service of {other}", "Choose another.")
     if not apps:
         reader.refuse("apps", "leaves no app at all", "Keep one, or add one.")
     return apps
@@ -291,13 +313,13 @@ def _app(reader: Reader, name: str, fields: Any, walkthroughs: App | None, names
     entry = reader.entry("apps", name, fields, APP_KEYS)
     if entry is None:
         return None
-    taken = {REDIS: "the state store's", "node": "nodeapp's label", "python": "pythonapp's label"}
     if not is_label(name, LONGEST_APP_ID):
         reader.refuse(key, f"is not named by {label_rule(LONGEST_APP_ID)}", f"Dapr makes a Service {name}-dapr of it.")
-    elif name in taken:
-        reader.refuse(key, f"is a name that is taken: {taken[name]}", "Choose another app id.")
-    namespace = entry.label("namespace") if entry.value("namespace") is not None else namespaces.apps
-    if namespace in (namespaces.dapr, namespaces.osm) or _is_clusters_own(namespace):
+    elif name in TAKEN:
+        reader.refuse(key, f"is a name that is taken: {TAKEN[name]}", "Choose another app id.")
+    own = entry.value("namespace") is not None
+    namespace = entry.label("namespace") if own else namespaces.apps
+    if own and namespace and (namespace in (namespaces.dapr, namespaces.osm) or _is_clusters_own(namespace)):
         entry.refuse(
             "namespace",
             "is not a namespace for apps",
@@ -374,7 +396,10 @@ def _policy(reader: Reader, name: str, fields: Any, walkthroughs: Policy | None)
         return None
     path_regex = entry.text("pathRegex") or None
     try:
-        re.compile(path_regex or "")
+        with warnings.catch_warnings():
+            # What other flavours may read in another way is no concern here.
+            warnings.simplefilter("ignore", FutureWarning)
+            re.compile(path_regex or "")
     except re.error as error:
         entry.refuse("pathRegex", f"is not a regular expression: {error}", "Envoy reads it as RE2.", path_regex)
     return replace(base, destination=destination, sources=tuple(dict.fromkeys(sources)), path_regex=path_regex)

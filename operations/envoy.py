@@ -88,7 +88,9 @@ def admits(cluster: Cluster, namespace: str, pod: str, caller: str) -> bool:
     answer = cluster.http_from_pod(namespace, pod, ADMIN_PORT, "/config_dump?resource=dynamic_listeners")
     if answer.status != 200:
         raise OperationError(f"the Envoy of pod {namespace}/{pod} answers {answer.status}: {answer.body[:100]}")
-    return any(f'"{caller}"' in json.dumps(rules) for rules in _rules(json.loads(answer.body)))
+    # Whole names only: one app's may end like another's. In front of it there may be a scheme (spiffe://).
+    named = re.compile(rf"(^|/){re.escape(caller)}$")
+    return any(named.search(text) for rules in _rules(json.loads(answer.body)) for text in _texts(rules))
 
 
 def _rules(value: Any) -> Iterator[Any]:
@@ -104,3 +106,12 @@ def _rules(value: Any) -> Iterator[Any]:
     elif isinstance(value, list):
         for inner in value:
             yield from _rules(inner)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text of a configuration."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _texts(inner)

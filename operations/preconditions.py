@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Collection, Mapping
 from typing import Final
@@ -129,8 +128,8 @@ def root_key_problems(cluster: Cluster, release: DaprRelease, namespace: str) ->
         return []
     return [
         f"Dapr's root key in {namespace} is of kind ed25519, as Dapr 1.18 makes it, and the sentry of "
-        f"{release.version} can't read it. A stack that began with 1.18 can't go back: keep "
-        "dapr-osm:daprVersion, or run `pulumi destroy` and begin anew."
+        f"{release.version} can't read it. A stack that began with 1.18 can't go back: keep dapr-osm:daprVersion, or "
+        "run `pulumi destroy` and begin anew."
     ]
 
 
@@ -138,5 +137,6 @@ def _is_ed25519(certificate: str) -> bool:
     body = re.search(r"-----BEGIN CERTIFICATE-----(.*?)-----END CERTIFICATE-----", certificate, re.DOTALL)
     try:
         return body is not None and ED25519 in base64.b64decode("".join(body[1].split()))
-    except binascii.Error:
+    except ValueError:
+        # No base64; nothing that Dapr wrote.
         return False

@@ -1,4 +1,4 @@
-"""A cluster in memory: objects by path, and what was deleted."""
+"""A cluster in memory: objects by path, and what was deleted or patched."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class FakeCluster(Cluster):
     Attributes:
         objects: Every object, by its path.
         deleted: Paths that were deleted, in order.
+        patched: Paths that were patched, each with its field manager and its patch, in order.
         requests: Every request, as method and path.
         container_logs: Log lines by ``namespace/pod/container``.
     """
@@ -26,6 +27,7 @@ class FakeCluster(Cluster):
     def __init__(self, objects: Mapping[str, Object] | None = None) -> None:
         self.objects: dict[str, Object] = dict(objects or {})
         self.deleted: list[str] = []
+        self.patched: list[tuple[str, str, Object]] = []
         self.requests: list[tuple[str, str]] = []
         self.container_logs: dict[str, list[str]] = {}
 
@@ -57,6 +59,8 @@ class FakeCluster(Cluster):
         if method == "DELETE":
             self._delete(path)
             return "{}"
+        if method == "PATCH":
+            return self._patch(path, query or {}, body)
         if path in self.objects:
             return json.dumps(self.objects[path])
         if path.endswith("/log"):
@@ -76,6 +80,13 @@ class FakeCluster(Cluster):
             for own in self._of_definition(gone):
                 del self.objects[own]
 
+    def _patch(self, path: str, query: Mapping[str, Any], patch: Object) -> str:
+        if path not in self.objects:
+            raise ApiError("PATCH", path, 404, '{"message": "not found"}')
+        self.patched.append((path, str(query.get("fieldManager", "")), patch))
+        self.objects[path] = _merged(self.objects[path], patch)
+        return json.dumps(self.objects[path])
+
     def _of_definition(self, definition: Object) -> list[str]:
         group, plural = definition["spec"]["group"], definition["spec"]["names"]["plural"]
         return [p for p in self.objects if p.startswith(f"/apis/{group}/") and p.split("/")[-2] == plural]
@@ -91,7 +102,7 @@ class FakeCluster(Cluster):
         return [
             item
             for where, item in self.objects.items()
-            if where.startswith(start) and where.split("/")[-2] == plural and _selected(item, query)
+            if where.startswith(f"{start}/") and where.split("/")[-2] == plural and _selected(item, query)
         ]
 
     def _log(self, path: str, query: Mapping[str, Any]) -> str:
@@ -100,6 +111,19 @@ class FakeCluster(Cluster):
         if key not in self.container_logs:
             raise ApiError("GET", path, 400, '{"message": "container is waiting to start"}')
         return "\n".join(self.container_logs[key])
+
+
+def _merged(target: Any, patch: Any) -> Any:
+    """A JSON merge patch (RFC 7396)."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(target) if isinstance(target, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = _merged(result.get(key), value)
+    return result
 
 
 def _selected(item: Object, query: Mapping[str, Any]) -> bool:

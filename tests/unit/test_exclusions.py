@@ -44,11 +44,11 @@ DAPR_1_18 = ServicePorts(
     api=[{"name": "grpc", "port": 443}, {"name": "legacy", "port": 80}, METRICS],
     sentry=[{"name": "grpc", "port": 443}, METRICS],
     redis=redis.service_ports(),
-    scheduler={
-        "dapr-scheduler-server": [{"name": "api", "port": 50006}, *ETCD, METRICS],
-        "dapr-scheduler-server-a": [{"name": "api", "port": 443}, *ETCD, METRICS],
-    },
+    scheduler=[{"name": "api", "port": 50006}, *ETCD, METRICS],
+    scheduler_hosts=[{"name": "api", "port": 443}, *ETCD, METRICS],
 )
+# Dapr 1.10.9: neither dapr-api's port nor sentry's has a name.
+DAPR_1_10 = ServicePorts(placement=PLACEMENT, api=[{"port": 80}], sentry=[{"port": 80}], redis=redis.service_ports())
 
 
 def computed(services: ServicePorts = DAPR_1_12, **changes: Any) -> Any:
@@ -80,17 +80,36 @@ def test_dapr_1_13_gets_the_same_from_ports_of_other_names() -> None:
     assert exclusions.pod_annotation == "80,443"
 
 
+def test_dapr_1_10_gets_the_same_from_ports_without_names() -> None:
+    exclusions = computed(DAPR_1_10)
+    assert exclusions.mesh_port_numbers == [50005, 8201, 6379]
+    assert exclusions.pod_annotation == "80", "its sentry answers there too"
+    assert [port.service for port in exclusions.pod_ports] == ["dapr-api", "dapr-sentry"]
+
+
+def test_dapr_1_14_has_a_scheduler_and_no_service_that_tells_which_there_are() -> None:
+    services = dataclasses.replace(DAPR_1_18, scheduler_hosts=None)
+    assert computed(services).mesh_port_numbers == [50005, 8201, 6379, 50006]
+    assert [port.service for port in computed(services).pod_ports] == [
+        "dapr-api",
+        "dapr-api",
+        "dapr-sentry",
+    ]
+
+
 def test_dapr_1_18_gets_its_schedulers_after_placement_and_redis() -> None:
     exclusions = computed(DAPR_1_18)
-    assert exclusions.mesh_port_numbers == [50005, 8201, 6379, 50006, 443]
+    assert exclusions.mesh_port_numbers == [50005, 8201, 6379, 50006]
     assert exclusions.pod_annotation == "80,443"
     assert [(port.port, port.service) for port in exclusions.mesh_ports] == [
         (50005, "dapr-placement-server"),
         (8201, "dapr-placement-server"),
         (6379, "redis"),
         (50006, "dapr-scheduler-server"),
-        (443, "dapr-scheduler-server-a"),
     ]
+    assert (exclusions.pod_ports[-1].port, exclusions.pod_ports[-1].service) == (443, "dapr-scheduler-server-a"), (
+        "443 for every pod of the mesh would take everybody's HTTPS out of it"
+    )
 
 
 def test_a_scope_of_pods_has_the_schedulers_too() -> None:
@@ -111,28 +130,38 @@ def test_of_the_schedulers_ports_only_the_one_that_daprd_dials_is_excluded() -> 
 
 
 def test_the_schedulers_are_explained_by_what_they_are() -> None:
-    rows = computed(DAPR_1_18).explained()["meshPorts"][3:]
-    assert [row["service"] for row in rows] == ["dapr-scheduler-server", "dapr-scheduler-server-a"]
-    assert all("schedulers" in row["reason"] and "step 5" in row["reason"] for row in rows)
+    explained = computed(DAPR_1_18).explained()
+    one, hosts = explained["meshPorts"][-1], explained["podPorts"][-1]
+    assert (one["service"], hosts["service"]) == ("dapr-scheduler-server", "dapr-scheduler-server-a")
+    assert "schedulers" in one["reason"]
+    assert "step 5" in one["reason"]
+    assert "schedulers" in hosts["reason"]
+    assert "step 6" in hosts["reason"]
 
 
 def test_without_a_scheduler_there_is_nothing_of_it() -> None:
-    assert DAPR_1_12.scheduler == {}
+    assert DAPR_1_12.scheduler is DAPR_1_12.scheduler_hosts is None
     assert "scheduler" not in repr(computed(DAPR_1_12).explained())
 
 
-@pytest.mark.parametrize("scheduler", ["dapr-scheduler-server", "dapr-scheduler-server-a"])
-def test_a_scheduler_whose_port_is_named_otherwise_fails_and_is_named(scheduler: str) -> None:
-    ports = {**DAPR_1_18.scheduler, scheduler: ETCD}
+@pytest.mark.parametrize(
+    ("services", "scheduler"),
+    [
+        (dataclasses.replace(DAPR_1_18, scheduler=ETCD), "dapr-scheduler-server"),
+        (dataclasses.replace(DAPR_1_18, scheduler_hosts=ETCD), "dapr-scheduler-server-a"),
+    ],
+    ids=["one by one", "hosts"],
+)
+def test_a_scheduler_whose_port_is_named_otherwise_fails_and_is_named(services: ServicePorts, scheduler: str) -> None:
     with pytest.raises(UnknownPortError, match=f"Service {scheduler} has none of the ports named 'api'; it has 'etcd-"):
-        computed(dataclasses.replace(DAPR_1_18, scheduler=ports))
+        computed(services)
 
 
 def test_the_schedulers_ports_count_towards_the_limit() -> None:
     nine = tuple(range(10001, 10010))
     exclusions = computed(DAPR_1_18, extra_ports=nine)
     assert len(set(exclusions.mesh_port_numbers + exclusions.pod_port_numbers)) == MAX_PORTS
-    with pytest.raises(TooManyPortsError, match=r"^16 ports are excluded \(50005, 8201, 6379, 50006, 443, "):
+    with pytest.raises(TooManyPortsError, match=r"^16 ports are excluded \(50005, 8201, 6379, 50006, 10001, "):
         computed(DAPR_1_18, extra_ports=(*nine, 20000))
 
 
@@ -246,15 +275,16 @@ def test_ports_that_repeat_do_not_count_towards_the_limit() -> None:
     assert computed(extra_ports=(*ten, 80, 443, 6379, 50005, *ten)).mesh_port_numbers[3:] == [*ten, 80, 443]
 
 
-OWN_1_12 = {80, 443, 6379, 8201, 50005}
-
-
 @given(
     extra=st.lists(st.integers(min_value=1, max_value=65535), max_size=20),
     near=st.lists(st.sampled_from([80, 443, 6379, 8201, 50005, 50006]), max_size=5),
     scope=st.sampled_from(PortScope),
     release=st.sampled_from(
-        [(DAPR_1_12, {80, 443, 6379, 8201, 50005}), (DAPR_1_18, {80, 443, 6379, 8201, 50005, 50006})]
+        [
+            (DAPR_1_10, {80, 6379, 8201, 50005}),
+            (DAPR_1_12, {80, 443, 6379, 8201, 50005}),
+            (DAPR_1_18, {80, 443, 6379, 8201, 50005, 50006}),
+        ]
     ),
 )
 def test_no_pod_ever_gets_more_than_fifteen_ports_or_one_twice(

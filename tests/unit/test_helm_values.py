@@ -123,31 +123,101 @@ def paths(tree: dict[str, Any]) -> set[str]:
 
 
 def test_every_value_that_this_program_sets_is_protected() -> None:
-    dapr = helm_values.dapr(release=RELEASE, registry="r", pull_secret="s", further={})  # noqa: S106 - a name
+    for release in DAPR_RELEASES.values():
+        dapr = helm_values.dapr(release=release, mtls=True, registry="r", pull_secret="s", further={})  # noqa: S106
+        assert paths(dapr) <= set(helm_values.DAPR_PROTECTED)
     osm = helm_values.osm(registry="r", envoy_image="e", curl_image="c", pull_secret="s", further={})  # noqa: S106
-    assert paths(dapr) <= set(helm_values.DAPR_PROTECTED)
     assert paths(osm) <= set(helm_values.OSM_PROTECTED)
 
 
 # --- both charts ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", ["1.12.0", "1.18.1"])
+def plain(version: str, *, mtls: bool = False, further: dict[str, Any] | None = None) -> helm_values.Values:
+    return helm_values.dapr(
+        release=DAPR_RELEASES[version], mtls=mtls, registry=None, pull_secret=None, further=further or {}
+    )
+
+
+@pytest.mark.parametrize("version", ["1.10.9", "1.12.0", "1.18.0", "1.18.1"])
 def test_daprs_mtls_is_off_and_nothing_else_is_said_by_default(version: str) -> None:
-    values = helm_values.dapr(release=DAPR_RELEASES[version], registry=None, pull_secret=None, further={})
-    assert values == {"global": {"mtls": {"enabled": False}, "tag": version}}
+    assert plain(version) == {"global": {"mtls": {"enabled": False}, "tag": version}}
+
+
+@pytest.mark.parametrize("version", ["1.14.0", "1.16.0"])
+def test_where_the_services_are_this_stacks_daprs_operator_leaves_them_alone(version: str) -> None:
+    assert plain(version) == {
+        "global": {"mtls": {"enabled": False}, "tag": version},
+        "dapr_operator": {"serviceReconciler": {"enabled": False}},
+    }
+
+
+def test_the_operators_other_values_are_free_beside_its_reconciler() -> None:
+    further = {"dapr_operator": {"replicaCount": 2, "serviceReconciler": {"resources": {}}}}
+    assert helm_values.overridden(further, helm_values.DAPR_PROTECTED) == {}
+    assert plain("1.16.0", further=further)["dapr_operator"] == {
+        "replicaCount": 2,
+        "serviceReconciler": {"enabled": False, "resources": {}},
+    }
+
+
+@pytest.mark.parametrize("version", DAPR_RELEASES)
+def test_a_release_that_is_asked_for_its_values_twice_says_the_same(version: str) -> None:
+    plain(version)["global"].clear()
+    plain(version).get("dapr_operator", {}).clear()
+    assert plain(version)["global"]["tag"] == version
+    assert ("dapr_operator" in plain(version)) is DAPR_RELEASES[version].route.own_services
+
+
+def test_daprs_own_mtls_is_on_where_the_stack_says_so() -> None:
+    assert plain("1.16.0", mtls=True)["global"]["mtls"] == {"enabled": True}
+
+
+# --- the scheduler's storage ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("further", "in_memory", "storage_class"),
+    [
+        ({}, False, ""),
+        ({"dapr_scheduler": {}}, False, ""),
+        ({"dapr_scheduler": None}, False, ""),
+        ({"dapr_scheduler": "text"}, False, ""),
+        ({"dapr_scheduler": {"cluster": None}}, False, ""),
+        ({"dapr_scheduler": {"cluster": []}}, False, ""),
+        ({"dapr_scheduler": {"cluster": {"inMemoryStorage": True}}}, True, ""),
+        ({"dapr_scheduler": {"cluster": {"inMemoryStorage": False}}}, False, ""),
+        ({"dapr_scheduler": {"cluster": {"inMemoryStorage": "true"}}}, False, ""),
+        ({"dapr_scheduler": {"cluster": {"storageClassName": "fast"}}}, False, "fast"),
+        ({"dapr_scheduler": {"cluster": {"storageClassName": None}}}, False, ""),
+        ({"cluster": {"inMemoryStorage": True, "storageClassName": "fast"}}, False, ""),
+    ],
+)
+def test_where_the_scheduler_keeps_its_jobs_is_what_the_stacks_values_say(
+    further: dict[str, Any], in_memory: bool, storage_class: str
+) -> None:
+    assert helm_values.scheduler_storage(further) == helm_values.SchedulerStorage(
+        in_memory=in_memory, storage_class=storage_class
+    )
+
+
+@given(values)
+def test_no_values_make_the_question_for_the_schedulers_storage_fail(further: dict[str, Any]) -> None:
+    for tree in (further, {"dapr_scheduler": further}, {"dapr_scheduler": {"cluster": further}}):
+        assert helm_values.scheduler_storage(tree) == helm_values.SchedulerStorage(in_memory=False, storage_class="")
 
 
 def test_daprs_registry_and_pull_secret_are_said_where_given() -> None:
     values = helm_values.dapr(
         release=RELEASE,
+        mtls=False,
         registry="mirror.example/dapr",
         pull_secret=names.REGISTRY_CREDENTIALS,
         further={"global": {"logAsJson": True}},
     )
     assert values["global"] == {
         "mtls": {"enabled": False},
-        "tag": "1.12.0",
+        "tag": "1.18.1",
         "registry": "mirror.example/dapr",
         # Source: Dapr's chart takes one name, or a list of them.
         "imagePullSecrets": "registry-credentials",
@@ -179,8 +249,9 @@ def test_osms_images_and_pull_secret_are_said_where_given() -> None:
 
 
 @given(values)
-def test_no_values_that_pass_the_check_turn_daprs_mtls_on(further: dict[str, Any]) -> None:
+def test_no_values_that_pass_the_check_change_daprs_mtls(further: dict[str, Any]) -> None:
     tree = {"global": {"mtls": further, "other": further}}
     if not helm_values.overridden(tree, helm_values.DAPR_PROTECTED):
-        result = helm_values.dapr(release=RELEASE, registry=None, pull_secret=None, further=tree)
-        assert result["global"]["mtls"]["enabled"] is False
+        for mtls in (True, False):
+            result = plain(DEFAULT_DAPR_VERSION, mtls=mtls, further=tree)
+            assert result["global"]["mtls"]["enabled"] is mtls

@@ -145,13 +145,13 @@ def allowed() -> FakeCluster:
 
 
 def withdrawn(fake: FakeCluster, *declared: str) -> str:
-    return withdraw_policies(fake, namespace="dapr-test", declared=declared)
+    return withdraw_policies(fake, namespaces=["dapr-test"], declared=declared)
 
 
 def test_only_this_projects_policies_are_seen(allowed: FakeCluster) -> None:
     assert policies(allowed, "dapr-test") == [
-        "TrafficTarget/pythodapp-traffic-target",
-        "HTTPRouteGroup/nodeapp-service-routes",
+        "TrafficTarget/dapr-test/pythodapp-traffic-target",
+        "HTTPRouteGroup/dapr-test/nodeapp-service-routes",
     ]
 
 
@@ -164,12 +164,14 @@ def test_what_is_no_longer_declared_goes_and_nothing_else(allowed: FakeCluster) 
 
 
 def test_what_is_declared_stays(allowed: FakeCluster) -> None:
-    withdrawn(allowed, "HTTPRouteGroup/nodeapp-service-routes", "TrafficTarget/pythodapp-traffic-target")
+    withdrawn(
+        allowed, "HTTPRouteGroup/dapr-test/nodeapp-service-routes", "TrafficTarget/dapr-test/pythodapp-traffic-target"
+    )
     assert allowed.deleted == []
 
 
 def test_only_the_undeclared_one_of_two_goes(allowed: FakeCluster) -> None:
-    withdrawn(allowed, "HTTPRouteGroup/nodeapp-service-routes")
+    withdrawn(allowed, "HTTPRouteGroup/dapr-test/nodeapp-service-routes")
     assert allowed.deleted == [f"{TARGETS}/pythodapp-traffic-target"]
 
 
@@ -187,7 +189,41 @@ def test_withdrawing_where_nothing_is_does_nothing() -> None:
 
 
 def test_the_same_declaration_prints_the_same(allowed: FakeCluster) -> None:
-    declared = ("HTTPRouteGroup/nodeapp-service-routes",)
+    declared = ("HTTPRouteGroup/dapr-test/nodeapp-service-routes",)
     first = withdrawn(allowed, *declared)
     assert withdrawn(allowed, *declared) == first, "else a refresh would show a change that is none"
     assert json.loads(first) == {"declared": list(declared)}
+
+
+SHOP = TARGETS.replace("dapr-test", "shop")
+
+
+def test_policies_are_withdrawn_in_every_namespace_that_is_named(allowed: FakeCluster) -> None:
+    withdraw_policies(allowed, namespaces=["dapr-test", "shop"], declared=[])
+    assert allowed.deleted == [
+        f"{TARGETS}/pythodapp-traffic-target",
+        f"{ROUTES}/nodeapp-service-routes",
+        f"{SHOP}/elsewhere",
+    ]
+
+
+def test_a_namespace_that_is_not_named_is_none_of_ours(allowed: FakeCluster) -> None:
+    withdraw_policies(allowed, namespaces=["shop"], declared=[])
+    assert allowed.deleted == [f"{SHOP}/elsewhere"]
+
+
+def test_a_policy_of_the_same_name_in_another_namespace_is_another_one(allowed: FakeCluster) -> None:
+    allowed.add(f"{SHOP}/pythodapp-traffic-target", metadata=OWN)
+    declared = [
+        "TrafficTarget/dapr-test/pythodapp-traffic-target",
+        "HTTPRouteGroup/dapr-test/nodeapp-service-routes",
+        "TrafficTarget/shop/elsewhere",
+    ]
+    withdraw_policies(allowed, namespaces=["dapr-test", "shop"], declared=declared)
+    assert allowed.deleted == [f"{SHOP}/pythodapp-traffic-target"], "its policy has moved to where its app is now"
+
+
+def test_a_namespace_whose_name_begins_like_anothers_is_not_it(allowed: FakeCluster) -> None:
+    allowed.add(f"{TARGETS.replace('dapr-test', 'dapr-test-2')}/theirs", metadata=OWN)
+    assert policies(allowed, "dapr-test-2") == ["TrafficTarget/dapr-test-2/theirs"]
+    assert "TrafficTarget/dapr-test/theirs" not in policies(allowed, "dapr-test")

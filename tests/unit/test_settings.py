@@ -13,32 +13,14 @@ from hypothesis import strategies as st
 import settings
 from model import helm_values
 from model.exclusions import PortScope
+from model.names import Namespaces
 from model.stage import Stage
 from model.versions import DAPR_RELEASES, OSM_RELEASE
-from settings import KEYS, SECRET_KEYS, Chart, Settings, SettingsError, declared_defaults, load, parse
+from settings import KEYS, SECRET_KEYS, Chart, Settings, SettingsError, load, parse
 
-PASSWORD = "correct-horse"  # noqa: S105 - the tests' own
+from .config import DEFAULTS, PASSWORD, only_problem, parsed, refused
+
 CREDENTIALS = '{"auths": {"mirror.example": {"auth": "c29tZTpvbmU="}}}'
-
-
-DEFAULTS = declared_defaults()
-
-
-def parsed(**raw: Any) -> Settings:
-    return parse({"redisPassword": PASSWORD, **raw}, DEFAULTS)
-
-
-def refused(**raw: Any) -> SettingsError:
-    with pytest.raises(SettingsError) as caught:
-        parsed(**raw)
-    return caught.value
-
-
-def only_problem(**raw: Any) -> str:
-    """The one line about the one bad value."""
-    problems = refused(**raw).problems
-    assert len(problems) == 1, f"one bad value is one problem, not {[str(p) for p in problems]}"
-    return str(problems[0])
 
 
 # --- what is accepted -------------------------------------------------------------------------------------------
@@ -48,7 +30,12 @@ def test_a_password_is_all_that_a_stack_must_set() -> None:
     given = parsed()
     assert given.stage is Stage.SMI
     assert given.kube_context is None
-    assert given.dapr is DAPR_RELEASES["1.12.0"]
+    assert given.dapr is DAPR_RELEASES["1.18.1"]
+    assert given.dapr_mtls is False
+    assert given.namespaces == Namespaces(dapr="dapr-system", osm="osm-system", apps="dapr-test")
+    assert list(given.apps) == ["nodeapp", "pythonapp"]
+    assert list(given.policies) == ["pythodapp-traffic-target"]
+    assert given.enable_egress is True
     assert given.port_scope is PortScope.MESH
     assert given.exclude_api_server is True
     assert given.password_in_component is False
@@ -77,7 +64,7 @@ def test_every_known_dapr_release_can_be_set(version: str) -> None:
 @pytest.mark.parametrize("source", ["https://charts.example", "http://127.0.0.1:8000/charts"])
 def test_a_charts_url_is_its_repository(source: str) -> None:
     chart = parsed(daprChart=source).dapr_chart
-    assert chart == Chart(source=source, version="1.12.0")
+    assert chart == Chart(source=source, version="1.18.1")
     assert chart.repository == source
 
 
@@ -101,7 +88,7 @@ def test_a_charts_source_may_be_named_by_its_version(source: str, version: str) 
 
 def test_a_version_is_named_as_often_as_one_likes_and_nothing_else_is_replaced() -> None:
     source = "https://charts.example/{version}/{name}/{version}"
-    assert parsed(daprChart=source).dapr_chart.source == "https://charts.example/1.12.0/{name}/1.12.0"
+    assert parsed(daprChart=source).dapr_chart.source == "https://charts.example/1.18.1/{name}/1.18.1"
 
 
 @pytest.mark.parametrize(
@@ -196,12 +183,37 @@ def test_the_settings_say_only_whether_there_are_credentials() -> None:
         ("stage", "smii", "is not one of dapr, permissive, locked, smi", 'Did you mean "smi"?'),
         ("stage", "42", "is not one of dapr, permissive, locked, smi", "Set one of them."),
         ("stage", "SMI", "is not one of dapr, permissive, locked, smi", "Set one of them."),
-        ("daprVersion", "1.12", "is not one of 1.12.0, 1.18.1", 'Did you mean "1.12.0"?'),
-        ("daprVersion", "1.12.2", "is not one of 1.12.0, 1.18.1", 'Did you mean "1.12.0"?'),
-        ("daprVersion", "v1.12.0", "is not one of 1.12.0, 1.18.1", 'Did you mean "1.12.0"?'),
-        ("daprVersion", "1.18", "is not one of 1.12.0, 1.18.1", 'Did you mean "1.18.1"?'),
-        ("daprVersion", "1.18.2", "is not one of 1.12.0, 1.18.1", 'Did you mean "1.18.1"?'),
-        ("daprVersion", "latest", "is not one of 1.12.0, 1.18.1", "Set one of them."),
+        (
+            "daprVersion",
+            "1.12",
+            "is not one of 1.10.9, 1.12.0, 1.14.0, 1.16.0, 1.18.0, 1.18.1",
+            'Did you mean "1.12.0"?',
+        ),
+        (
+            "daprVersion",
+            "1.12.2",
+            "is not one of 1.10.9, 1.12.0, 1.14.0, 1.16.0, 1.18.0, 1.18.1",
+            'Did you mean "1.12.0"?',
+        ),
+        (
+            "daprVersion",
+            "v1.12.0",
+            "is not one of 1.10.9, 1.12.0, 1.14.0, 1.16.0, 1.18.0, 1.18.1",
+            'Did you mean "1.12.0"?',
+        ),
+        (
+            "daprVersion",
+            "1.18",
+            "is not one of 1.10.9, 1.12.0, 1.14.0, 1.16.0, 1.18.0, 1.18.1",
+            'Did you mean "1.18.1"?',
+        ),
+        (
+            "daprVersion",
+            "1.18.2",
+            "is not one of 1.10.9, 1.12.0, 1.14.0, 1.16.0, 1.18.0, 1.18.1",
+            'Did you mean "1.18.1"?',
+        ),
+        ("daprVersion", "latest", "is not one of 1.10.9, 1.12.0, 1.14.0, 1.16.0, 1.18.0, 1.18.1", "Set one of them."),
         ("portScope", "pods", "is not one of mesh, pod", 'Did you mean "pod"?'),
         ("redisPasswordIn", "secrets", "is not one of secret, component", 'Did you mean "secret"?'),
         ("readAllSecrets", "yes", "is not one of true, false", "Set one of them."),
@@ -328,7 +340,7 @@ def test_a_misspelt_key_is_asked_about(key: str, near: str) -> None:
 
 def test_a_key_like_no_other_is_to_be_removed() -> None:
     line = only_problem(zzz="1")
-    assert line == "dapr-osm:zzz is not a setting of this project. Remove it; README.md lists the settings."
+    assert line == "dapr-osm:zzz is not a setting of this project. Remove it; docs/settings.md lists the settings."
 
 
 def test_the_value_of_a_misspelt_key_is_not_shown() -> None:
@@ -345,6 +357,11 @@ def test_all_problems_are_reported_at_once() -> None:
         "osmChart": "",
         "daprValues": '{"global": {"tag": "1"}}',
         "osmValues": "[]",
+        "daprMtls": "perhaps",
+        "daprNamespace": "Dapr",
+        "apps": "[]",
+        "policies": "1",
+        "enableEgress": "maybe",
         "redisImage": "a b",
         "registryCredentials": "{}",
         "portScope": "both",
@@ -387,13 +404,19 @@ def test_what_the_mesh_depends_on_may_not_be_overridden(key: str, path: str) -> 
 @pytest.mark.parametrize("branch", [None, "text", 1, False, []])
 @pytest.mark.parametrize(
     ("key", "root", "protected"),
-    [("daprValues", "global", helm_values.DAPR_PROTECTED), ("osmValues", "osm", helm_values.OSM_PROTECTED)],
+    [
+        ("daprValues", "global", helm_values.DAPR_PROTECTED),
+        ("daprValues", "dapr_operator", helm_values.DAPR_PROTECTED),
+        ("osmValues", "osm", helm_values.OSM_PROTECTED),
+    ],
 )
 def test_replacing_a_whole_branch_overrides_everything_under_it(
     key: str, root: str, protected: dict[str, str], branch: Any
 ) -> None:
     error = refused(**{key: {root: branch}})
-    assert {problem.mend for problem in error.problems} == {f"Remove {path} from it." for path in protected}
+    under = [path for path in protected if path.startswith(f"{root}.")]
+    assert under
+    assert {problem.mend for problem in error.problems} == {f"Remove {path} from it." for path in under}
 
 
 def test_values_beside_the_protected_ones_are_free() -> None:
@@ -425,7 +448,7 @@ def chart_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeChart:
 
 def with_chart(source: str) -> Settings:
     # Defaults are passed along, since the project's own file is not beside the test's charts.
-    return parse({"redisPassword": PASSWORD, "daprChart": source}, DEFAULTS)
+    return parse({"redisPassword": PASSWORD, "daprVersion": "1.12.0", "daprChart": source}, DEFAULTS)
 
 
 def test_a_chart_folder_of_the_right_version_is_used_by_its_path(chart_folder: MakeChart) -> None:

@@ -8,12 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.expectation import Expectation, ExpectedApp, expectation
+from model.apps import App, walkthrough
+from model.expectation import Expectation, ExpectedApp, ExpectedCall, expectation
+from model.policies import Policy
+from model.policies import walkthrough as pages_policies
 from model.stage import Stage
 from model.versions import DAPR_RELEASES, OSM_RELEASE
 
 # What OSM adds for a release's daprd beside Envoy, in the mesh only.
-FOR_DAPRD: dict[str, tuple[str, ...]] = {"1.12.0": (), "1.18.1": ("osm-healthcheck",)}
+FOR_DAPRD: dict[str, tuple[str, ...]] = {
+    "1.10.9": (),
+    "1.12.0": (),
+    "1.14.0": (),
+    "1.16.0": ("osm-healthcheck",),
+    "1.18.0": ("osm-healthcheck",),
+    "1.18.1": ("osm-healthcheck",),
+}
 
 APP_AND_DAPRD = ("daprd",)
 ALL_THREE = ("daprd", "envoy")
@@ -27,15 +37,34 @@ TABLE = [
 ]
 
 
+APPS = walkthrough("dapr-test", node_image="node:1", python_image="python:1")
+
+
+def expected_at(
+    stage: Stage,
+    version: str = "1.18.1",
+    *,
+    apps: dict[str, App] = APPS,
+    policies: tuple[Policy, ...] = tuple(pages_policies().values()),
+    seconds: int = 90,
+) -> Expectation:
+    return expectation(
+        stage, dapr=DAPR_RELEASES[version], osm=OSM_RELEASE, apps=apps, policies=policies, seconds=seconds
+    )
+
+
 @pytest.mark.parametrize(("stage", "sidecars", "meshed", "permissive", "accounts", "smi", "flow"), TABLE)
 def test_a_stage_is_what_the_table_says(
     stage: Stage, sidecars: tuple[str, ...], meshed: bool, permissive: bool, accounts: bool, smi: bool, flow: bool
 ) -> None:
+    call = expected_at(stage).call("pythonapp", "nodeapp")
+    assert call is not None
+    assert call.allowed is flow
     assert stage.meshed is meshed
     assert stage.permissive is permissive
     assert stage.own_service_accounts is accounts
     assert stage.policies is smi
-    assert stage.orders_flow is flow
+    assert stage.enforces is (meshed and not permissive)
 
 
 def test_the_stages_are_the_tables_rows_in_the_walkthroughs_order() -> None:
@@ -65,15 +94,16 @@ def test_what_is_expected_follows_from_the_table(
     flow: bool,
     version: str,
 ) -> None:
-    expected = expectation(stage, DAPR_RELEASES[version], OSM_RELEASE, 90)
+    expected = expected_at(stage, version)
+    by_http = version not in ("1.14.0", "1.16.0")
     init = ("osm-init",) if meshed else ()
     sidecars += FOR_DAPRD[version] if meshed else ()
     assert expected == Expectation(
         stage=stage.value,
-        namespace="dapr-test",
         apps=(
             ExpectedApp(
                 name="nodeapp",
+                namespace="dapr-test",
                 container="node",
                 containers=tuple(sorted(("node", *sidecars))),
                 init_containers=init,
@@ -81,47 +111,56 @@ def test_what_is_expected_follows_from_the_table(
             ),
             ExpectedApp(
                 name="pythonapp",
+                namespace="dapr-test",
                 container="python",
                 containers=tuple(sorted(("python", *sidecars))),
                 init_containers=init,
                 service_account="pythonapp" if accounts else "default",
             ),
         ),
-        orders_flow=flow,
+        calls=(ExpectedCall(source="pythonapp", destination="nodeapp", allowed=flow),),
         through_envoys=meshed,
-        policies=policies_at(stage),
+        by_http=by_http,
+        policies=policies_at(stage, "HTTPRouteGroup" if by_http else "TCPRoute"),
         seconds=90,
     )
 
 
-def policies_at(stage: Stage) -> tuple[str, ...] | None:
+def policies_at(stage: Stage, route: str) -> tuple[str, ...] | None:
     """The table's column SMI: where it says no, none may be, but where none has an effect nobody looks."""
     if stage is Stage.SMI:
-        return ("HTTPRouteGroup/nodeapp-service-routes", "TrafficTarget/pythodapp-traffic-target")
+        return (f"{route}/dapr-test/nodeapp-service-routes", "TrafficTarget/dapr-test/pythodapp-traffic-target")
     return () if stage is Stage.LOCKED else None
 
 
 @pytest.mark.parametrize("version", DAPR_RELEASES)
 @pytest.mark.parametrize("stage", list(Stage))
 def test_an_expectation_survives_being_handed_over_as_text(stage: Stage, version: str) -> None:
-    expected = expectation(stage, DAPR_RELEASES[version], OSM_RELEASE, 120)
+    expected = expected_at(stage, version)
     assert Expectation.from_json(expected.to_json()) == expected
 
 
 texts = st.text(max_size=8)
 lists = st.lists(texts, max_size=3).map(tuple)
 apps = st.builds(
-    ExpectedApp, name=texts, container=texts, containers=lists, init_containers=lists, service_account=texts
+    ExpectedApp,
+    name=texts,
+    namespace=texts,
+    container=texts,
+    containers=lists,
+    init_containers=lists,
+    service_account=texts,
 )
+calls = st.builds(ExpectedCall, source=texts, destination=texts, allowed=st.booleans())
 
 
 @given(
     st.builds(
         Expectation,
         stage=texts,
-        namespace=texts,
         apps=st.lists(apps, max_size=3).map(tuple),
-        orders_flow=st.booleans(),
+        calls=st.lists(calls, max_size=3).map(tuple),
+        by_http=st.booleans(),
         through_envoys=st.booleans(),
         policies=st.one_of(st.none(), lists),
         seconds=st.integers(),
@@ -132,3 +171,43 @@ def test_any_expectation_survives_being_handed_over_as_text(expected: Expectatio
     assert again == expected
     assert hash(again) == hash(expected), "tuples stay tuples"
     assert again.to_json() == expected.to_json(), "the same expectation is the same input of a Command"
+
+
+# --- more apps than the walkthrough's ---------------------------------------------------------------------------
+
+
+def further(name: str, namespace: str = "dapr-test", port: int | None = 8080) -> App:
+    return App(name=name, namespace=namespace, image="i", label=name, container=name, port=port)
+
+
+MORE = {**APPS, "shop": further("shop"), "audit": further("audit", namespace="back")}
+AUDIT = Policy(name="audit", destination="audit", sources=("shop",), routes="audit-routes")
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_further_apps_are_expected_like_the_walkthroughs(stage: Stage) -> None:
+    expected = expected_at(stage, apps=MORE)
+    assert expected.namespaces == ("dapr-test", "back")
+    shop, node = expected.app("shop"), expected.app("nodeapp")
+    assert shop.container == "shop"
+    assert set(shop.containers) - {"shop"} == set(node.containers) - {"node"}
+    assert shop.init_containers == node.init_containers
+    assert shop.service_account == ("shop" if stage.own_service_accounts else "default")
+    assert expected.app("audit").namespace == "back"
+
+
+def test_the_policies_of_every_namespace_are_expected() -> None:
+    policies = (*pages_policies().values(), AUDIT)
+    expected = expected_at(Stage.SMI, "1.12.0", apps=MORE, policies=policies)
+    assert expected.policies is not None
+    assert set(expected.policies) == {
+        "HTTPRouteGroup/dapr-test/nodeapp-service-routes",
+        "TrafficTarget/dapr-test/pythodapp-traffic-target",
+        "HTTPRouteGroup/back/audit-routes",
+        "TrafficTarget/back/audit",
+    }
+    assert expected_at(Stage.LOCKED, apps=MORE, policies=policies).policies == ()
+
+
+def test_a_call_that_there_is_none_of_is_none() -> None:
+    assert expected_at(Stage.SMI).call("nodeapp", "pythonapp") is None, "pythonapp listens nowhere"
