@@ -101,7 +101,10 @@ class DaprApp:
                     # The operator of a release before may have made it already.
                     "pulumi.com/patchForce": "true",
                 },
-                owner_references=deployment.metadata.apply(lambda meta: self._owners(meta.uid)),
+                # A Deployment that is not there yet has metadata in a preview, but no id; so all of it is unknown then.
+                owner_references=pulumi.Output.all(deployment.id, deployment.metadata).apply(
+                    lambda known: self._owners(known[1].uid)
+                ),
             ),
             spec=k8s.core.v1.ServiceSpecArgs(
                 cluster_ip="None",
