@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import pytest
 
-from settings import Settings, SettingsError, declared_defaults, parse
+from config_reader import SettingsError
+from settings import Settings, declared_defaults, parse
 
 PASSWORD: Final = "correct-horse"  # noqa: S105 - the tests' own
 DEFAULTS: Final = declared_defaults()

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 from model import names
+from model.exclusions import DAPR_INTERNAL_GRPC_PORT
 from model.expectation import Expectation, ExpectedApp
 from operations import calls, envoy, order_stream, pods
 from operations.cluster import Answer, Object
@@ -32,7 +33,7 @@ APP: Final = ExpectedApp(
 CALL_BYTES: Final = 200
 ARRIVED: Final = Answer(status=404, body="Cannot GET /dapr-osm-verification")
 REFUSED: Final = Answer(status=500, body='{"errorCode":"ERR_DIRECT_INVOKE","message":"no route"}')
-NO_ROUTE: Final = f"http.rds-outbound.{envoy.DAPR_INTERNAL_GRPC_PORT}.no_route"
+NO_ROUTE: Final = f"http.rds-outbound.{DAPR_INTERNAL_GRPC_PORT}.no_route"
 
 
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:

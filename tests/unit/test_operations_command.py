@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import yaml
 
+from model import names
+from model.stage import Stage
 from operations import __main__ as command
-from operations import injector, mesh
+from operations import injector, mesh, revocation
 from operations.cluster import Cluster
 from operations.errors import OperationError
 from settings import ROOT
 
 from .fake_cluster import FakeCluster
+from .live_cluster import LiveCluster, in_a_hurry
+from .test_stages import expected_at
 
 
 def run(*arguments: str, environ: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
@@ -119,6 +124,92 @@ def test_a_missing_service_exits_with_1_and_its_name(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("error: Service dapr-system/dapr-api does not exist")
+
+
+def test_policies_are_withdrawn_as_the_environment_asks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {"labels": {names.OWNER_LABEL: names.OWNER}}
+    targets = "/apis/access.smi-spec.io/v1alpha3/namespaces/{}/traffictargets/old"
+    fake = FakeCluster()
+    for namespace in ("one", "two", "three"):
+        fake.add(targets.format(namespace), metadata=own)
+    connected(monkeypatch, fake)
+    monkeypatch.setenv("OPERATION_NAMESPACES", json.dumps(["one", "two"]))
+    monkeypatch.setenv("OPERATION_DECLARED", json.dumps(["TrafficTarget/two/old"]))
+    assert command.main(["withdraw-policies"]) == 0
+    assert fake.deleted == [targets.format("one")]
+    assert json.loads(capsys.readouterr().out) == {"declared": ["TrafficTarget/two/old"]}
+
+
+def test_calls_are_revoked_with_what_was_printed_before(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[dict[str, object]] = []
+
+    def revoke(cluster: Cluster, **arguments: object) -> str:
+        given.append(arguments)
+        return "printed"
+
+    connected(monkeypatch, FakeCluster())
+    monkeypatch.setattr(revocation, "revoke", revoke)
+    monkeypatch.setenv("OPERATION_CALLS", json.dumps([["a", "b"]]))
+    monkeypatch.setenv("OPERATION_APPS", json.dumps({"a": "one"}))
+    monkeypatch.delenv(command.PREVIOUS, raising=False)
+    assert command.main(["revoke-calls"]) == 0
+    monkeypatch.setenv(command.PREVIOUS, "before")
+    assert command.main(["revoke-calls"]) == 0
+    same = {"calls": [["a", "b"]], "apps": {"a": "one"}}
+    assert given == [{**same, "previous": None}, {**same, "previous": "before"}]
+    assert capsys.readouterr().out == "printed\n" * 2
+
+
+@pytest.mark.parametrize("text", ["", "no json", "[]", "{}", "null", '{"apps": 1}'])
+def test_an_expectation_that_is_none_is_told_how_to_hand_it_over(
+    text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connected(monkeypatch, FakeCluster())
+    monkeypatch.delenv("OPERATION_EXPECTATION", raising=False)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+    assert command.main(["verify"]) == 1
+    assert "pulumi stack output expectation | .venv/bin/python -m operations verify" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("by", ["environment", "standard input"])
+def test_a_verification_is_handed_what_it_expects(
+    by: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_a_hurry(monkeypatch)
+    expected = expected_at(Stage.LOCKED)
+    connected(monkeypatch, LiveCluster(expected))
+    monkeypatch.setenv("OPERATION_EXPECTATION", expected.to_json() if by == "environment" else "")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(expected.to_json()))
+    assert command.main(["verify"]) == 0
+    findings = json.loads(capsys.readouterr().out)
+    assert (findings["stage"], findings["calls"]) == ("locked", {"pythonapp -> nodeapp": "is refused by the mesh"})
+
+
+def test_a_patch_is_a_merge_patch_of_the_named_manager() -> None:
+    sent: list[dict[str, object]] = []
+
+    class Transport:
+        def param_serialize(self, method: str, path: str, **more: object) -> tuple[object, ...]:
+            sent.append({"method": method, "path": path, **more})
+            return ()
+
+        def call_api(self, **more: object) -> object:
+            return SimpleNamespace(status=200, data=b"{}", read=lambda: None)
+
+    cluster = Cluster(Transport())
+    cluster.request("PATCH", "/x", {"fieldManager": "me"}, {"a": 1})
+    cluster.request("POST", "/x", body={"a": 1})
+    patch, post = sent
+    assert patch["header_params"] == {
+        "Accept": "application/json, */*",
+        "Content-Type": "application/merge-patch+json",
+    }, "API servers refuse a PATCH of any other type that holds a plain object"
+    assert (patch["query_params"], patch["body"]) == ([("fieldManager", "me")], {"a": 1})
+    assert post["header_params"] == {"Accept": "application/json, */*", "Content-Type": "application/json"}
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 import settings
+from config_reader import PROJECT
 from model import versions
-from settings import KEYS, PROJECT, ROOT, SECRET_KEYS, Chart, declared_defaults, parse
+from settings import KEYS, ROOT, SECRET_KEYS, Chart, declared_defaults, parse
 
 TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
 

@@ -11,12 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import settings
+from config_reader import SettingsError
 from model import helm_values
 from model.exclusions import PortScope
 from model.names import Namespaces
 from model.stage import Stage
 from model.versions import DAPR_RELEASES, OSM_RELEASE
-from settings import KEYS, SECRET_KEYS, Chart, Settings, SettingsError, load, parse
+from settings import KEYS, SECRET_KEYS, Chart, Settings, load, parse
 
 from .config import DEFAULTS, PASSWORD, only_problem, parsed, refused
 

@@ -24,11 +24,11 @@ APPS = {
 SHOP = {"destination": "shop", "sources": ["pythonapp", "audit"]}
 
 
-def policies(version: str = "1.18.1", **given_policies: Any) -> dict[str, Policy]:
+def policies(version: str = "1.18.1", /, **given_policies: Any) -> dict[str, Policy]:
     return dict(parsed(daprVersion=version, apps=APPS, policies=given_policies).policies)
 
 
-def problem(version: str = "1.18.1", **given_policies: Any) -> str:
+def problem(version: str = "1.18.1", /, **given_policies: Any) -> str:
     return only_problem(daprVersion=version, apps=APPS, policies=given_policies)
 
 

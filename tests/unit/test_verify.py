@@ -6,78 +6,27 @@ from datetime import datetime
 
 import pytest
 
-from model.expectation import Expectation, ExpectedApp, expectation
+from model.apps import App
+from model.expectation import Expectation
+from model.policies import Policy, walkthrough
 from model.stage import Stage
-from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION, OSM_RELEASE
-from operations import verify as verification
-from operations.envoy import inbound_cluster, outbound_cluster
-from operations.errors import OperationError
-from operations.verify import VerificationError, pod_problems, verify
+from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
+from operations import order_stream
+from operations.cluster import Answer
+from operations.errors import OperationError, VerificationError
+from operations.verify import verify
 
-from .live_cluster import APP, LiveCluster, pod
-
-
-def test_a_pod_with_just_the_expected_containers_is_fine() -> None:
-    assert pod_problems(pod(), APP) == []
-
-
-def test_the_order_of_containers_means_nothing() -> None:
-    assert pod_problems(pod(("node", "envoy", "daprd")), APP) == []
-
-
-def test_a_pod_without_daprd_is_found_out() -> None:
-    assert pod_problems(pod(("node", "envoy")), APP) == ["pod nodeapp-1 lacks container daprd"], (
-        "Dapr's webhook lets pods through when it fails"
-    )
-
-
-def test_a_surplus_envoy_is_found_out() -> None:
-    outside = ExpectedApp(
-        name="nodeapp", container="node", containers=("daprd", "node"), init_containers=(), service_account="nodeapp"
-    )
-    assert pod_problems(pod(), outside) == [
-        "pod nodeapp-1 has container envoy, which should not be there",
-        "pod nodeapp-1 has init container osm-init, which should not be there",
-    ]
-
-
-def test_a_missing_init_container_is_found_out() -> None:
-    assert pod_problems(pod(init=()), APP) == ["pod nodeapp-1 lacks init container osm-init"]
-    without = pod()
-    del without["spec"]["initContainers"]
-    assert pod_problems(without, APP) == ["pod nodeapp-1 lacks init container osm-init"]
-
-
-def test_a_wrong_service_account_is_found_out() -> None:
-    assert pod_problems(pod(account="default"), APP) == ["pod nodeapp-1 runs as default instead of nodeapp"]
-
-
-def test_an_unready_container_is_found_out() -> None:
-    assert pod_problems(pod(not_ready=("daprd",)), APP) == ["pod nodeapp-1: 2 of 3 containers are ready"]
-
-
-def test_a_pod_that_has_not_started_is_not_ready() -> None:
-    new = pod()
-    new["status"] = {}
-    assert pod_problems(new, APP) == ["pod nodeapp-1: 0 of 3 containers are ready"]
-
-
-def test_everything_that_is_wrong_with_a_pod_is_told_at_once() -> None:
-    assert len(pod_problems(pod(("node", "extra"), account="default", not_ready=("node",)), APP)) == 5
-
-
-# --- a whole stage ----------------------------------------------------------------------------------------------
+from . import test_stages as stages
+from .live_cluster import LiveCluster, in_a_hurry, pod
 
 
 @pytest.fixture(autouse=True)
-def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Looks come one after the other, and quiet is established at once."""
-    monkeypatch.setattr(verification, "POLL_SECONDS", 0)
-    monkeypatch.setattr(verification, "QUIET_SECONDS", 0.02)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_a_hurry(monkeypatch)
 
 
 def expected_at(stage: Stage, seconds: int = 20, version: str = DEFAULT_DAPR_VERSION) -> Expectation:
-    return expectation(stage, DAPR_RELEASES[version], OSM_RELEASE, seconds)
+    return stages.expected_at(stage, version, seconds=seconds)
 
 
 Prepare = Callable[[LiveCluster], None]
@@ -88,8 +37,6 @@ def at(stage: Stage, version: str = DEFAULT_DAPR_VERSION) -> LiveCluster:
     cluster = LiveCluster(expected_at(stage, version=version))
     if stage.policies:
         cluster.allow()
-    if not stage.orders_flow:
-        cluster.flowing, cluster.refusing = False, 1
     return cluster
 
 
@@ -107,9 +54,15 @@ def test_a_stage_that_keeps_its_promise_is_found_so(stage: Stage, version: str) 
     assert findings["stage"] == stage.value
     assert datetime.fromisoformat(findings["verified"]).tzinfo is not None
     assert json.loads(json.dumps(findings)) == findings, "findings become a stack output"
-    assert ("persisted" in findings["orders"]["verdict"]) is stage.orders_flow
-    assert ("callsThroughEnvoys" in findings["orders"]) is (stage.meshed and stage.orders_flow)
-    assert cluster.deleted == [], "a verification changes nothing"
+    flow = stage is not Stage.LOCKED
+    counted = "callsThroughEnvoys" if DAPR_RELEASES[version].route.by_http else "bytesThroughEnvoys"
+    assert ("persisted" in findings["orders"]["verdict"]) is flow
+    assert (counted in findings["orders"]) is (stage.meshed and flow)
+    assert findings["policies"] == list(expected_at(stage, version=version).policies or ())
+    arrives = "arrives through both Envoys" if stage.meshed else "arrives"
+    assert findings["calls"] == {"pythonapp -> nodeapp": arrives if flow else "is refused by the mesh"}
+    assert set(findings["containers"]) == {"nodeapp", "pythonapp"}
+    assert {method for method, _ in cluster.requests} == {"GET"}, "a verification changes nothing"
 
 
 def test_orders_that_bypass_the_envoys_are_found_out() -> None:
@@ -145,8 +98,8 @@ class Steady(LiveCluster):
 
 
 def test_orders_that_go_on_where_they_must_stop_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "POLL_SECONDS", 0.02)
-    monkeypatch.setattr(verification, "QUIET_SECONDS", 0.5)
+    monkeypatch.setattr(order_stream, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(order_stream, "QUIET_SECONDS", 0.5)
     cluster = Steady(expected_at(Stage.LOCKED))
     with pytest.raises(VerificationError) as caught:
         verify(cluster, expected_at(Stage.LOCKED, seconds=1))
@@ -160,8 +113,8 @@ def test_orders_that_stop_without_the_meshs_doing_are_told() -> None:
 
 
 def test_a_mesh_that_refuses_calls_is_never_said_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verification, "QUIET_SECONDS", 0.2)
-    monkeypatch.setattr(verification, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(order_stream, "QUIET_SECONDS", 0.2)
+    monkeypatch.setattr(order_stream, "POLL_SECONDS", 0.02)
     # Time runs out while one still listens to the quiet, as when the pods took most of it.
     findings = verify(at(Stage.LOCKED), expected_at(Stage.LOCKED, seconds=0))
     assert findings["orders"]["refusedByMesh"] > 0, "what has begun is brought to its end: it takes seconds only"
@@ -238,13 +191,16 @@ def test_a_pod_on_its_way_out_does_not_count() -> None:
 def test_a_missing_policy_fails_the_stage_with_the_mend() -> None:
     cluster = LiveCluster(expected_at(Stage.SMI))
     message = failure(cluster, Stage.SMI)
-    assert "TrafficTarget/pythodapp-traffic-target does not exist; `pulumi up --refresh` makes it again" in message
+    assert (
+        "TrafficTarget/dapr-test/pythodapp-traffic-target does not exist; `pulumi up --refresh` makes it again"
+        in message
+    )
 
 
 def test_a_policy_that_is_left_over_fails_the_locked_stage() -> None:
     cluster = at(Stage.LOCKED)
     cluster.allow()
-    assert "TrafficTarget/pythodapp-traffic-target exists, although this stage has none" in failure(
+    assert "TrafficTarget/dapr-test/pythodapp-traffic-target exists, although it is not declared" in failure(
         cluster, Stage.LOCKED
     )
 
@@ -266,7 +222,7 @@ def test_a_policy_of_someone_elses_is_none_of_ours() -> None:
 
 def test_a_cluster_that_does_not_answer_is_no_verdict() -> None:
     class Silent(LiveCluster):
-        def http_from_pod(self, namespace: str, pod: str, port: int, path: str) -> str:
+        def http_from_pod(self, namespace: str, pod: str, port: int, path: str) -> Answer:
             raise OperationError("port 15000 does not answer")
 
     cluster = Silent(expected_at(Stage.SMI))
@@ -275,6 +231,88 @@ def test_a_cluster_that_does_not_answer_is_no_verdict() -> None:
         verify(cluster, expected_at(Stage.SMI))
 
 
-def test_envoys_names_for_both_sides_of_a_call_are_osms() -> None:
-    assert outbound_cluster("dapr-test", "nodeapp") == "dapr-test/nodeapp-dapr|50002"
-    assert inbound_cluster("dapr-test", "nodeapp") == "dapr-test/nodeapp-dapr|50002|local"
+# --- where Envoys see connections -------------------------------------------------------------------------------
+
+
+def test_orders_whose_bytes_bypass_the_envoys_are_found_out() -> None:
+    cluster = at(Stage.SMI, "1.16.0")
+    cluster.through = 0
+    with pytest.raises(VerificationError, match="pythonapp's Envoy sent on 0 bytes meanwhile.*Is port 50002 excluded"):
+        verify(cluster, expected_at(Stage.SMI, version="1.16.0"))
+
+
+def test_a_few_bytes_are_no_orders(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.unit.live_cluster.CALL_BYTES", 3)
+    with pytest.raises(VerificationError, match="bypassed the mesh: pythonapp's Envoy sent on 9 bytes"):
+        verify(at(Stage.SMI, "1.16.0"), expected_at(Stage.SMI, version="1.16.0"))
+
+
+def test_a_route_of_the_other_kind_is_not_the_expected_one() -> None:
+    cluster = at(Stage.SMI, "1.12.0")
+    with pytest.raises(VerificationError) as caught:
+        verify(cluster, expected_at(Stage.SMI, seconds=0, version="1.14.0"))
+    assert "TCPRoute/dapr-test/nodeapp-service-routes does not exist" in str(caught.value)
+    assert "HTTPRouteGroup/dapr-test/nodeapp-service-routes exists, although" in str(caught.value)
+
+
+# --- other apps than the walkthrough's --------------------------------------------------------------------------
+
+
+def wider(
+    stage: Stage, apps: dict[str, App] = stages.MORE, policies: tuple[Policy, ...] | None = None, seconds: int = 0
+) -> tuple[LiveCluster, Expectation]:
+    """A cluster with four apps in two namespaces."""
+    both = (*walkthrough().values(), stages.AUDIT) if policies is None else policies
+    expected = stages.expected_at(stage, "1.12.0", apps=apps, policies=both, seconds=seconds)
+    cluster = LiveCluster(expected)
+    if stage.policies and expected.policies:
+        cluster.allow()
+    return cluster, expected
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_apps_of_two_namespaces_are_verified_together(stage: Stage) -> None:
+    cluster, expected = wider(stage, seconds=20)
+    findings = verify(cluster, expected)
+    assert list(findings["containers"]) == ["nodeapp", "pythonapp", "shop", "audit"]
+    assert set(findings["calls"]) == {f"{call.source} -> {call.destination}" for call in expected.calls}
+    assert "shop -> audit" in findings["calls"]
+    assert findings["orders"]["verdict"]
+
+
+def test_a_policy_that_is_missing_elsewhere_is_found_out() -> None:
+    cluster, expected = wider(Stage.SMI)
+    del cluster.objects["/apis/access.smi-spec.io/v1alpha3/namespaces/back/traffictargets/audit"]
+    with pytest.raises(VerificationError, match="TrafficTarget/back/audit does not exist; `pulumi up --refresh`"):
+        verify(cluster, expected)
+
+
+def test_a_policy_that_is_left_over_elsewhere_is_found_out() -> None:
+    cluster, expected = wider(Stage.LOCKED)
+    cluster.allow("TrafficTarget/back/audit")
+    with pytest.raises(VerificationError, match="TrafficTarget/back/audit exists, although it is not declared"):
+        verify(cluster, expected)
+
+
+def test_a_pod_that_is_missing_elsewhere_is_found_out() -> None:
+    cluster, expected = wider(Stage.SMI)
+    del cluster.objects[cluster.pod_path("audit")]
+    with pytest.raises(VerificationError, match="audit has 0 pods instead of 1"):
+        verify(cluster, expected)
+
+
+@pytest.mark.parametrize("gone", ["nodeapp", "pythonapp"])
+def test_without_both_of_the_walkthroughs_apps_there_are_no_orders(gone: str) -> None:
+    apps = {name: app for name, app in stages.MORE.items() if name != gone}
+    cluster, expected = wider(Stage.SMI, apps, policies=(stages.AUDIT,))
+    findings = verify(cluster, expected)
+    assert "orders" not in findings
+    assert findings["calls"]["shop -> audit"] == "arrives through both Envoys"
+
+
+def test_a_call_that_does_not_end_as_promised_fails_the_stage() -> None:
+    apps = {name: app for name, app in stages.MORE.items() if name != "nodeapp"}
+    cluster, expected = wider(Stage.SMI, apps, policies=(stages.AUDIT,))
+    cluster.arriving["pythonapp", "shop"] = True
+    with pytest.raises(VerificationError, match="pythonapp -> shop.*\\s+the call must be refused, but it arrived"):
+        verify(cluster, expected)

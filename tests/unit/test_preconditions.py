@@ -1,0 +1,295 @@
+"""What a cluster must be like before a stack touches it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.apps import App, walkthrough
+from model.helm_values import SchedulerStorage
+from model.names import Namespaces
+from model.versions import DAPR_RELEASES
+from operations.errors import OperationError
+from operations.preconditions import check, others_problems, root_key_problems, storage_problems
+
+from .fake_cluster import FakeCluster
+
+DEFAULT_CLASS = {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
+CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
+CLAIMS = "/api/v1/namespaces/dapr-system/persistentvolumeclaims"
+VOLUMES = SchedulerStorage(in_memory=False, storage_class="")
+MEMORY = SchedulerStorage(in_memory=True, storage_class="")
+NAMESPACES = Namespaces()
+APPS: dict[str, App] = walkthrough("dapr-test", node_image="n", python_image="p")
+
+# A throw-away self-signed certificate, as `openssl req -x509 -newkey ed25519` makes it; its key is gone.
+ED25519 = """\
+-----BEGIN CERTIFICATE-----
+MIIBMjCB5aADAgECAhRZyZId/n9woWZhbznsTgPlGf2kszAFBgMrZXAwDzENMAsG
+A1UECgwEdGVzdDAeFw0yNjExMjUwNDAzMzFaFw0zNjExMjIwNDAzMzFaMA8xDTAL
+BgNVBAoMBHRlc3QwKjAFBgMrZXADIQD3+oyYyJbYtxH1GiqxICjYrfuq3woJN0Ok
+rACulgm4OKNTMFEwHQYDVR0OBBYEFO5rFwDW+1JZZ77G4tF+aWQa4ezNMB8GA1Ud
+IwQYMBaAFO5rFwDW+1JZZ77G4tF+aWQa4ezNMA8GA1UdEwEB/wQFMAMBAf8wBQYD
+K2VwA0EA/DTKY8KcoMrxfUHPLbSBsq7NUzIYMNLdAQdbt9iz0IZNYmggJ411O9KW
+kBdZhEajlnVIo8/5Np/ZqpJ9Uv7bBA==
+-----END CERTIFICATE-----
+"""
+
+
+def with_classes(**classes: dict[str, Any]) -> FakeCluster:
+    fake = FakeCluster()
+    for name, metadata in classes.items():
+        fake.add(f"{CLASSES}/{name}", metadata=metadata)
+    return fake
+
+
+def checked(fake: FakeCluster, version: str, storage: SchedulerStorage = MEMORY) -> list[str]:
+    """What is wrong, a line each."""
+    arguments: dict[str, Any] = {"namespaces": NAMESPACES, "apps": APPS, "scheduler_storage": storage}
+    try:
+        check(fake, release=DAPR_RELEASES[version], **arguments)
+    except OperationError as error:
+        head, *problems = str(error).split("\n  ")
+        assert head == "this stack can't be brought to this cluster as it is:"
+        return problems
+    finally:
+        assert {method for method, _ in fake.requests} <= {"GET"}, "a check changes nothing"
+    return []
+
+
+# --- storage ----------------------------------------------------------------------------------------------------
+
+
+def test_a_default_storage_class_is_all_that_the_scheduler_needs() -> None:
+    assert storage_problems(with_classes(slow={}, fast=DEFAULT_CLASS), "dapr-system", "") == []
+
+
+def test_a_cluster_without_any_storage_class_is_refused_with_both_mends() -> None:
+    (line,) = storage_problems(FakeCluster(), "dapr-system", "")
+    assert line.startswith(
+        "Dapr's scheduler wants volumes, and the cluster has no default StorageClass. There is none."
+    )
+    assert "dapr_scheduler.cluster.storageClassName in dapr-osm:daprValues" in line
+    assert "dapr_scheduler.cluster.inMemoryStorage: true" in line
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"annotations": None},
+        {"annotations": {}},
+        {"annotations": {"storageclass.kubernetes.io/is-default-class": "false"}},
+        {"annotations": {"is-default-class": "true"}},
+    ],
+)
+def test_a_cluster_without_a_default_is_refused_and_its_classes_are_named(metadata: dict[str, Any]) -> None:
+    (line,) = storage_problems(with_classes(slow=metadata, fast={}), "dapr-system", "")
+    assert "has no default StorageClass. There are fast, slow. Make one the default" in line
+
+
+def test_a_storage_class_that_is_named_needs_not_be_the_default() -> None:
+    assert storage_problems(with_classes(slow={}), "dapr-system", "slow") == []
+
+
+@pytest.mark.parametrize(("there", "says"), [({"fast": DEFAULT_CLASS}, "There are fast."), ({}, "There is none.")])
+def test_a_named_storage_class_that_is_missing_is_refused(there: dict[str, Any], says: str) -> None:
+    (line,) = storage_problems(with_classes(**there), "dapr-system", "slow")
+    assert line.startswith(
+        f"Dapr's scheduler wants volumes of the StorageClass slow, which does not exist. {says} Mend"
+    )
+
+
+def claimed(*phases: str | None, name: str = "dapr-scheduler-data-dir-dapr-scheduler-server") -> FakeCluster:
+    fake = FakeCluster()
+    for number, phase in enumerate(phases):
+        fake.add(f"{CLAIMS}/{name}-{number}", **({"status": {"phase": phase}} if phase else {}))
+    return fake
+
+
+def test_claims_that_have_their_volumes_already_need_no_class() -> None:
+    assert storage_problems(claimed("Bound", "Bound", "Bound"), "dapr-system", "") == []
+    assert storage_problems(claimed("Bound"), "dapr-system", "gone") == []
+
+
+@pytest.mark.parametrize("phases", [("Pending",), ("Bound", "Pending"), ("Bound", "Lost"), ("Bound", None)])
+def test_claims_that_wait_for_volumes_do(phases: tuple[str | None, ...]) -> None:
+    assert len(storage_problems(claimed(*phases), "dapr-system", "")) == 1
+
+
+def test_other_claims_and_those_of_other_namespaces_say_nothing() -> None:
+    assert len(storage_problems(claimed("Bound", name="data"), "dapr-system", "")) == 1
+    assert len(storage_problems(claimed("Bound"), "dapr", "")) == 1
+
+
+@pytest.mark.parametrize("version", [version for version, release in DAPR_RELEASES.items() if release.scheduler])
+def test_a_scheduler_that_keeps_its_jobs_in_memory_needs_no_volumes(version: str) -> None:
+    assert checked(FakeCluster(), version, MEMORY) == []
+    assert len(checked(FakeCluster(), version, VOLUMES)) == 1
+
+
+@pytest.mark.parametrize("version", ["1.10.9", "1.12.0"])
+def test_a_release_without_a_scheduler_needs_none_either(version: str) -> None:
+    assert checked(FakeCluster(), version, VOLUMES) == []
+
+
+# --- other people's apps ----------------------------------------------------------------------------------------
+
+
+def workload(fake: FakeCluster, kind: str, namespace: str, name: str, **annotations: str) -> None:
+    fake.add(
+        f"/apis/apps/v1/namespaces/{namespace}/{kind}/{name}",
+        spec={"template": {"metadata": {"annotations": annotations} if annotations else {}}},
+    )
+
+
+DAPR: dict[str, str] = {"dapr.io/enabled": "true"}
+OURS: dict[str, str] = {**DAPR, "dapr-osm/dapr": "digest"}
+
+
+def others(fake: FakeCluster) -> list[str]:
+    return others_problems(fake, DAPR_RELEASES["1.16.0"], NAMESPACES, APPS)
+
+
+@pytest.mark.parametrize(("kind", "shown"), [("deployments", "Deployment"), ("statefulsets", "StatefulSet")])
+def test_an_app_of_other_peoples_would_lose_its_service(kind: str, shown: str) -> None:
+    fake = FakeCluster()
+    workload(fake, kind, "shop", "cart", **DAPR)
+    (line,) = others(fake)
+    assert line.startswith("with Dapr 1.16.0 the reconciler of Dapr's operator must be off")
+    assert f"the Services of {shown} shop/cart, which are not of this stack." in line
+
+
+def test_all_of_them_are_named_in_one_line() -> None:
+    fake = FakeCluster()
+    workload(fake, "statefulsets", "shop", "ledger", **DAPR)
+    workload(fake, "deployments", "shop", "cart", **DAPR)
+    (line,) = others(fake)
+    assert "Deployment shop/cart, StatefulSet shop/ledger," in line
+
+
+@pytest.mark.parametrize("truth", ["true", "True", "TRUE", "1", "y", "yes", "on"])
+def test_whatever_dapr_takes_for_true_counts(truth: str) -> None:
+    fake = FakeCluster()
+    workload(fake, "deployments", "shop", "cart", **{"dapr.io/enabled": truth})
+    assert len(others(fake)) == 1
+
+
+@pytest.mark.parametrize("annotations", [{}, {"dapr.io/enabled": "false"}, {"dapr.io/app-id": "cart"}])
+def test_apps_that_dapr_does_not_serve_are_nobodys_concern(annotations: dict[str, str]) -> None:
+    fake = FakeCluster()
+    workload(fake, "deployments", "shop", "cart", **annotations)
+    assert others(fake) == []
+
+
+def test_this_stacks_apps_are_known_by_name_and_namespace() -> None:
+    fake = FakeCluster()
+    workload(fake, "deployments", "dapr-test", "nodeapp", **DAPR)
+    workload(fake, "deployments", "dapr-test", "pythonapp", **OURS)
+    assert others(fake) == []
+    workload(fake, "deployments", "shop", "nodeapp", **DAPR)
+    (line,) = others(fake)
+    assert "Deployment shop/nodeapp," in line, "the same name elsewhere is another app"
+
+
+def test_an_app_that_this_stack_has_dropped_is_known_by_its_annotation() -> None:
+    fake = FakeCluster()
+    workload(fake, "deployments", "dapr-test", "dropped", **OURS)
+    assert others(fake) == [], "this very update deletes it"
+    workload(fake, "deployments", "dapr-test", "theirs", **DAPR)
+    workload(fake, "deployments", "other", "anothers", **OURS)
+    (line,) = others(fake)
+    assert "Deployment dapr-test/theirs, Deployment other/anothers," in line, (
+        "another stack of this program's has it too"
+    )
+
+
+@pytest.mark.parametrize("version", DAPR_RELEASES)
+def test_where_daprs_operator_keeps_its_reconciler_others_are_welcome(version: str) -> None:
+    fake = FakeCluster()
+    workload(fake, "deployments", "shop", "cart", **DAPR)
+    assert len(checked(fake, version)) == (1 if version in ("1.14.0", "1.16.0") else 0)
+
+
+# --- Dapr's root key --------------------------------------------------------------------------------------------
+
+
+def with_root(certificate: str | None, namespace: str = "dapr-system") -> FakeCluster:
+    fake = FakeCluster()
+    data = {} if certificate is None else {"data": {"ca.crt": certificate}}
+    fake.add(f"/api/v1/namespaces/{namespace}/configmaps/dapr-trust-bundle", **data)
+    return fake
+
+
+@pytest.mark.parametrize("version", DAPR_RELEASES)
+def test_a_root_key_that_the_release_can_not_read_is_refused(version: str) -> None:
+    problems = checked(with_root(ED25519), version)
+    if version in ("1.12.0", "1.14.0", "1.16.0"):
+        (line,) = problems
+        assert line.startswith(
+            "Dapr's root key in dapr-system is of kind ed25519, as Dapr 1.18 makes it, and the sentry"
+        )
+        assert f"of {version} can't read it" in line
+    else:
+        assert problems == []
+
+
+@pytest.mark.parametrize(
+    "certificate",
+    [
+        None,
+        "",
+        "text",
+        "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
+        "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----",
+        "-----BEGIN CERTIFICATE-----\nmüll\n-----END CERTIFICATE-----",
+        ED25519.replace("END", "and no end"),
+    ],
+)
+def test_what_is_no_certificate_is_no_such_key(certificate: str | None) -> None:
+    assert checked(with_root(certificate), "1.12.0") == []
+
+
+@given(st.text())
+def test_no_certificate_makes_the_check_itself_fail(text: str) -> None:
+    certificate = f"-----BEGIN CERTIFICATE-----{text}-----END CERTIFICATE-----"
+    assert isinstance(root_key_problems(with_root(certificate), DAPR_RELEASES["1.12.0"], "dapr-system"), list)
+
+
+def test_without_dapr_there_is_no_key_yet() -> None:
+    assert checked(FakeCluster(), "1.12.0") == []
+    assert checked(with_root(ED25519, namespace="elsewhere"), "1.12.0") == [], "another Dapr's key is not this one's"
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="makes a certificate with openssl")
+@pytest.mark.parametrize(
+    ("kind", "is_one"),
+    [(["ed25519"], True), (["ec", "-pkeyopt", "ec_paramgen_curve:P-256"], False), (["rsa:2048"], False)],
+)
+def test_keys_are_told_apart_in_certificates_of_openssls(kind: list[str], is_one: bool, tmp_path: Path) -> None:
+    command = ["openssl", "req", "-x509", "-nodes", "-subj", "/O=test", "-keyout", str(tmp_path / "key"), "-newkey"]
+    made = subprocess.run([*command, *kind], capture_output=True, text=True, check=True)  # noqa: S603 - fixed arguments
+    assert bool(checked(with_root(made.stdout), "1.12.0")) is is_one
+
+
+# --- all of it --------------------------------------------------------------------------------------------------
+
+
+def test_everything_that_is_wrong_is_told_at_once() -> None:
+    fake = with_root(ED25519)
+    workload(fake, "deployments", "shop", "cart", **DAPR)
+    storage, others_, key = checked(fake, "1.16.0", VOLUMES)
+    assert "StorageClass" in storage
+    assert "shop/cart" in others_
+    assert "ed25519" in key
+
+
+@pytest.mark.parametrize("version", DAPR_RELEASES)
+def test_an_empty_cluster_with_a_default_storage_class_is_fine_for_every_release(version: str) -> None:
+    assert checked(with_classes(fast=DEFAULT_CLASS), version, VOLUMES) == []
