@@ -79,6 +79,7 @@ class LiveCluster(FakeCluster):
         probes_refused: How many calls an Envoy counts as refused when a tried call does not arrive.
         refusing_side: Which app's Envoy counts them: the "source" or the "destination" of the call.
         tried: The tried calls, as pod and path.
+        listening: Whether Envoys listen for what their pods send: not where egress is off and nobody may be called.
         counters: What every pod's Envoy has counted, by ``namespace/pod`` and Envoy's name of the counter.
     """
 
@@ -91,6 +92,7 @@ class LiveCluster(FakeCluster):
         self.arriving = {(call.source, call.destination): call.allowed for call in expected.calls}
         self.probes_refused, self.refusing_side = 1, "source"
         self.tried: list[tuple[str, str]] = []
+        self.listening = True
         self.counters: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._orders: list[str] = []
         for app in expected.apps:
@@ -149,6 +151,9 @@ class LiveCluster(FakeCluster):
         if port == calls.DAPR_HTTP_PORT:
             return self._tried(pod, path)
         assert port == envoy.ADMIN_PORT
+        if path == "/listeners?format=json":
+            names = ["readiness_listener", "inbound-listener", *(["outbound-listener"] if self.listening else [])]
+            return Answer(status=200, body=json.dumps({"listener_statuses": [{"name": name} for name in names]}))
         pattern = unquote(path.partition("filter=")[2])
         counted = self.counters[f"{namespace}/{pod}"].items()
         stats: list[Object] = [{"name": name, "value": value} for name, value in counted if re.search(pattern, name)]

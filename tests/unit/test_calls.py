@@ -188,6 +188,12 @@ def test_a_denied_call_that_no_envoy_has_refused_was_stopped_by_something_else()
     assert "the call does not arrive, but no Envoy has refused it: 500" in failure(cluster)
 
 
+def test_a_caller_whose_envoy_lets_nothing_out_is_refused_though_nobody_counts_it() -> None:
+    cluster = at(Stage.LOCKED)
+    cluster.probes_refused, cluster.listening = 0, False
+    assert set(checked(cluster).values()) == {"is refused by the mesh"}
+
+
 @pytest.mark.parametrize("side", ["source", "destination"])
 def test_a_refusal_counts_on_either_side(side: str) -> None:
     cluster = at(Stage.LOCKED)

@@ -125,7 +125,8 @@ def paths(tree: dict[str, Any]) -> set[str]:
 def test_every_value_that_this_program_sets_is_protected() -> None:
     for release in DAPR_RELEASES.values():
         dapr = helm_values.dapr(release=release, mtls=True, registry="r", pull_secret="s", further={})  # noqa: S106
-        assert paths(dapr) <= set(helm_values.DAPR_PROTECTED)
+        # The size of volumes is the cluster's owner's to choose.
+        assert paths(dapr) - {"dapr_scheduler.cluster.storageSize"} <= set(helm_values.DAPR_PROTECTED)
     osm = helm_values.osm(registry="r", envoy_image="e", curl_image="c", pull_secret="s", further={})  # noqa: S106
     assert paths(osm) <= set(helm_values.OSM_PROTECTED)
 
@@ -139,9 +140,19 @@ def plain(version: str, *, mtls: bool = False, further: dict[str, Any] | None = 
     )
 
 
+SCHEDULER = {"dapr_scheduler": {"cluster": {"storageSize": "16Gi"}}}
+
+
 @pytest.mark.parametrize("version", ["1.10.9", "1.12.0", "1.18.0", "1.18.1"])
 def test_daprs_mtls_is_off_and_nothing_else_is_said_by_default(version: str) -> None:
-    assert plain(version) == {"global": {"mtls": {"enabled": False}, "tag": version}}
+    scheduler = SCHEDULER if DAPR_RELEASES[version].scheduler else {}
+    assert plain(version) == {"global": {"mtls": {"enabled": False}, "tag": version}, **scheduler}
+
+
+def test_the_schedulers_volumes_have_one_size_for_all_releases_unless_a_stack_says_another() -> None:
+    further = {"dapr_scheduler": {"cluster": {"storageSize": "1Gi"}}}
+    assert helm_values.overridden(further, helm_values.DAPR_PROTECTED) == {}
+    assert plain("1.16.0", further=further)["dapr_scheduler"] == further["dapr_scheduler"]
 
 
 @pytest.mark.parametrize("version", ["1.14.0", "1.16.0"])
@@ -149,6 +160,7 @@ def test_where_the_services_are_this_stacks_daprs_operator_leaves_them_alone(ver
     assert plain(version) == {
         "global": {"mtls": {"enabled": False}, "tag": version},
         "dapr_operator": {"serviceReconciler": {"enabled": False}},
+        **SCHEDULER,
     }
 
 

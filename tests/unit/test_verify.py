@@ -112,6 +112,12 @@ def test_orders_that_stop_without_the_meshs_doing_are_told() -> None:
     assert "neither Envoy has refused a call" in failure(cluster, Stage.LOCKED)
 
 
+def test_orders_stop_too_where_the_callers_envoy_lets_nothing_out() -> None:
+    cluster = at(Stage.LOCKED)
+    cluster.refusing, cluster.probes_refused, cluster.listening = 0, 0, False
+    assert "pythonapp's Envoy lets nothing out" in verify(cluster, expected_at(Stage.LOCKED))["orders"]["verdict"]
+
+
 def test_a_mesh_that_refuses_calls_is_never_said_not_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(order_stream, "QUIET_SECONDS", 0.2)
     monkeypatch.setattr(order_stream, "POLL_SECONDS", 0.02)
