@@ -90,6 +90,9 @@ class DaprApp:
         release whose operator makes these Services takes it over as it stands, and deleting it later would take it
         away from running apps. It goes with its Deployment.
         """
+        found: pulumi.Output[str] = deployment.metadata.apply(lambda meta: str(meta.uid))
+        # A Deployment that is not there yet has metadata in a preview, but neither an id nor a uid.
+        uid: pulumi.Output[str] = pulumi.Output.all(deployment.id, found).apply(lambda both: str(both[1]))
         k8s.core.v1.Service(
             f"{self.name}-dapr-service",
             metadata=k8s.meta.v1.ObjectMetaArgs(
@@ -106,7 +109,7 @@ class DaprApp:
                         api_version="apps/v1",
                         kind="Deployment",
                         name=self.app.name,
-                        uid=deployment.metadata.apply(lambda meta: str(meta.uid)),
+                        uid=uid,
                         controller=True,
                         block_owner_deletion=True,
                     )
