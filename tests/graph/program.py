@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from unittest import mock
 
+from config_reader import PROJECT
 from model.names import Namespaces
 from model.stage import Stage
 from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
 from operations.cluster import Cluster
 from operations.preconditions import DEFAULT_CLASS, STORAGE_CLASSES
 from operations.services import look_up
-from settings import PROJECT, ROOT, declared_defaults
+from settings import ROOT, declared_defaults
 from tests.unit.fake_cluster import FakeCluster
 
 from .recording import Graph, Mocks, Printed, Recorded, Values, record
