@@ -281,6 +281,10 @@ def _apps(reader: Reader, namespaces: Namespaces, images: Images) -> dict[str, A
             del apps[name]
         elif app := _app(reader, name, fields, apps.get(name), namespaces):
             apps[name] = app
+    for name in apps:
+        called = name.removesuffix("-dapr")
+        if called != name and called in apps:
+            reader.refuse(f"apps.{name}", f"is the name of Dapr's own Service of {called}", "Choose another app id.")
     if not apps:
         reader.refuse("apps", "leaves no app at all", "Keep one, or add one.")
     return apps
