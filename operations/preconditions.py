@@ -129,8 +129,8 @@ def root_key_problems(cluster: Cluster, release: DaprRelease, namespace: str) ->
         return []
     return [
         f"Dapr's root key in {namespace} is of kind ed25519, as Dapr 1.18 makes it, and the sentry of "
-        f"{release.version} can't read it. A stack that began with 1.18 can't go back: keep dapr-osm:daprVersion, or run "
-        "`pulumi destroy` and begin anew."
+        f"{release.version} can't read it. A stack that began with 1.18 can't go back: keep dapr-osm:daprVersion, or "
+        "run `pulumi destroy` and begin anew."
     ]
 
 
