@@ -129,6 +129,7 @@ class Recorded:
         dependencies: URNs of all that it was told to wait for, components expanded to their children.
         provider: Name of its provider, or "" for the default one.
         delete_before_replace: Whether it asks for that.
+        retain_on_delete: Whether what it stands for stays when it goes.
         replace_on_changes: Which of its inputs it asks to be replaced for.
         additional_secret_outputs: Which of its outputs are secret, whatever its inputs were.
         outputs: What a component registered as outputs; None where it registered none.
@@ -145,6 +146,7 @@ class Recorded:
     dependencies: frozenset[str]
     provider: str
     delete_before_replace: bool
+    retain_on_delete: bool
     replace_on_changes: frozenset[str]
     additional_secret_outputs: frozenset[str]
     outputs: Values | None = None
@@ -181,8 +183,12 @@ class Mocks(pulumi_mocks.Mocks):
         if args.typ == "kubernetes:helm.sh/v3:Release":
             state["status"] = {"namespace": state["namespace"], "status": "deployed"}
         elif args.typ.startswith("kubernetes:"):
-            metadata = {"name": f"{args.name}-{self.suffix}", "namespace": "default", **state.get("metadata", {})}
-            state["metadata"] = metadata
+            state["metadata"] = {
+                "name": f"{args.name}-{self.suffix}",
+                "namespace": "default",
+                "uid": f"uid-of-{args.name}",
+                **state.get("metadata", {}),
+            }
         elif args.typ == "command:local:Command":
             printed = self.stdout[state["create"]]
             state["stdout"] = printed if isinstance(printed, str) else printed(revealed(state["environment"]))
@@ -210,6 +216,7 @@ class Monitor(pulumi_mocks.MockMonitor):
             return resource_pb2.RegisterResourceResponse(urn=urn)
         recorded = self._note(request, urn, request.object, custom=request.custom, read_id=None)
         recorded.delete_before_replace = request.deleteBeforeReplace
+        recorded.retain_on_delete = request.retainOnDelete
         recorded.replace_on_changes = frozenset(request.replaceOnChanges)
         if not request.custom:
             return resource_pb2.RegisterResourceResponse(urn=urn, object=struct_pb2.Struct())
@@ -254,6 +261,7 @@ class Monitor(pulumi_mocks.MockMonitor):
             dependencies=frozenset(request.dependencies),
             provider=request.provider.rpartition("::")[0].rpartition("::")[2],
             delete_before_replace=False,
+            retain_on_delete=False,
             replace_on_changes=frozenset(),
             additional_secret_outputs=frozenset(request.additionalSecretOutputs),
         )

@@ -8,19 +8,33 @@ import pytest
 
 from model.stage import Stage
 
-from .program import SERVICES, STAGES, at, run
+from .program import (
+    BY_ADDRESS,
+    MESHED,
+    RELEASES,
+    SERVICES,
+    STAGES,
+    at,
+    run,
+)
 from .recording import Graph
-
-PODS = ("hello-nodeapp", "hello-pythonapp")
-
-
-def traffic(graph: Graph) -> dict[str, Any]:
-    result: dict[str, Any] = graph["exclusions-patch"].inputs["spec"]["traffic"]
-    return result
+from .views import (
+    PODS,
+    PORT_LIST,
+    annotations_of,
+    changed,
+    container_of,
+    covers,
+    differing,
+    digests,
+    expected_by,
+    outputs,
+    traffic,
+)
 
 
 def annotation(graph: Graph, key: str, pod: str = "hello-nodeapp") -> str:
-    return str(graph[pod].inputs["spec"]["template"]["metadata"]["annotations"][key])
+    return annotations_of(graph, pod)[key]
 
 
 def interception(graph: Graph) -> str:
@@ -29,25 +43,48 @@ def interception(graph: Graph) -> str:
     return one
 
 
-def covers(graph: Graph) -> str:
-    return str(graph["verification-run"].inputs["environment"]["OPERATION_COVERS"])
-
-
 # --- exclusions -------------------------------------------------------------------------------------------------
 
 
-def test_ports_of_a_scope_of_pods_move_into_their_annotation() -> None:
-    graph = run(portScope="pod")
+# By release: the MeshConfig's list and the pods' annotation, then the annotation where all is the pods'.
+LISTS = {
+    "1.10.9": ([50005, 8201, 6379], "80", "80,6379,8201,50005"),
+    "1.12.0": ([50005, 8201, 6379], "80,443", "80,443,6379,8201,50005"),
+    "1.14.0": ([50005, 8201, 6379, 50006], "80,443", "80,443,6379,8201,50005,50006"),
+    "1.16.0": ([50005, 8201, 6379, 50006], "80,443", "80,443,6379,8201,50005,50006"),
+    "1.18.0": ([50005, 8201, 6379, 50006], "80,443", "80,443,6379,8201,50005,50006"),
+    "1.18.1": ([50005, 8201, 6379, 50006], "80,443", "80,443,6379,8201,50005,50006"),
+}
+
+
+def test_the_lists_of_every_release_are_said_here() -> None:
+    assert set(LISTS) == set(RELEASES)
+
+
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("stage", MESHED)
+def test_the_lists_are_a_releases_own(stage: Stage, version: str) -> None:
+    graph, (mesh, pods, _) = at(stage, version), LISTS[version]
+    assert traffic(graph)["outboundPortExclusionList"] == mesh
+    assert {annotation(graph, PORT_LIST, pod) for pod in PODS} == {pods}
+
+
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("stage", MESHED)
+def test_ports_of_a_scope_of_pods_move_into_their_annotation(stage: Stage, version: str) -> None:
+    graph = run(stage=stage.value, daprVersion=version, portScope="pod")
     assert traffic(graph)["outboundPortExclusionList"] == []
-    for pod in PODS:
-        assert annotation(graph, "openservicemesh.io/outbound-port-exclusion-list", pod) == "80,443,6379,8201,50005"
+    assert {annotation(graph, PORT_LIST, pod) for pod in PODS} == {LISTS[version][2]}
 
 
-def test_further_exclusions_join_the_meshs_lists() -> None:
-    graph = run(extraPortExclusions=[9090, 6379], extraIpRangeExclusions=["192.0.2.0/24"])
-    assert traffic(graph)["outboundPortExclusionList"] == [50005, 8201, 6379, 9090]
+@pytest.mark.parametrize("version", RELEASES)
+def test_further_exclusions_join_the_meshs_lists(version: str) -> None:
+    mesh, pods, _ = LISTS[version]
+    graph = run(daprVersion=version, extraPortExclusions=[9090, 6379, 50006], extraIpRangeExclusions=["192.0.2.0/24"])
+    wanted = [*mesh, 9090, *([] if 50006 in mesh else [50006])]
+    assert traffic(graph)["outboundPortExclusionList"] == wanted, "each port once"
     assert traffic(graph)["outboundIPRangeExclusionList"] == ["10.96.0.1/32", "192.0.2.0/24"]
-    assert annotation(graph, "openservicemesh.io/outbound-port-exclusion-list") == "80,443"
+    assert {annotation(graph, PORT_LIST, pod) for pod in PODS} == {pods}
 
 
 def test_the_api_server_stays_in_the_mesh_where_that_is_asked_for() -> None:
@@ -62,24 +99,29 @@ def test_exclusions_follow_the_clusters_own_services() -> None:
         "default/kubernetes": {"clusterIP": "172.20.0.1", "ports": []},
         "dapr-system/dapr-api": {"ports": [{"name": "grpc", "port": 443}, {"name": "legacy", "port": 81}]},
         "dapr-system/dapr-placement-server": {
-            "ports": [{"name": "raft-node", "port": 8202}, {"name": "api", "port": 50006}]
+            "ports": [{"name": "raft-node", "port": 8202}, {"name": "api", "port": 50007}]
         },
     }
     graph = run(services=services)
     assert traffic(graph)["outboundIPRangeExclusionList"] == ["172.20.0.1/32"]
-    assert traffic(graph)["outboundPortExclusionList"] == [50006, 8202, 6379]
-    assert annotation(graph, "openservicemesh.io/outbound-port-exclusion-list") == "80,81,443"
+    assert traffic(graph)["outboundPortExclusionList"] == [50007, 8202, 6379, 50006]
+    assert annotation(graph, PORT_LIST) == "81,443"
 
 
 def test_a_service_whose_ports_are_named_otherwise_stops_the_program() -> None:
     services = {**SERVICES, "dapr-system/dapr-sentry": {"ports": [{"name": "new", "port": 1}]}}
-    with pytest.raises(Exception, match="Service dapr-sentry has none of the ports named 'grpc', 'legacy'; it has"):
+    with pytest.raises(Exception, match="Service dapr-sentry has none of the ports named '', 'grpc', 'legacy'; it has"):
         run(services=services)
 
 
-def test_too_many_ports_stop_the_program() -> None:
+@pytest.mark.parametrize("version", RELEASES)
+def test_one_port_too_many_stops_the_program(version: str) -> None:
+    mesh, _, everything = LISTS[version]
+    room = 15 - len(everything.split(","))
+    extra = list(range(10001, 10001 + room))
+    assert traffic(run(daprVersion=version, extraPortExclusions=extra))["outboundPortExclusionList"] == [*mesh, *extra]
     with pytest.raises(Exception, match="16 ports are excluded"):
-        run(extraPortExclusions=list(range(10001, 10012)))
+        run(daprVersion=version, extraPortExclusions=[*extra, 10000])
 
 
 @pytest.mark.parametrize(
@@ -105,7 +147,11 @@ def test_pods_are_rolled_when_the_lists_change(change: dict[str, Any]) -> None:
         {"osmValues": {"osm": {"injector": {"replicaCount": 1}}}},
         {"redisImage": "mirror.example/redis:1"},
         {"readAllSecrets": True},
-        {"daprChart": "https://mirror.example/charts", "osmChart": "https://mirror.example/charts"},
+        {"enableEgress": False},
+        {"policies": {"pythodapp-traffic-target": None}},
+        {"policies": {"pythodapp-traffic-target": {"pathRegex": "/dapr.*"}}},
+        {"apps": {"third": {"image": "mirror.example/third:1"}}},
+        {"osmChart": "https://mirror.example/charts"},
     ],
     ids=str,
 )
@@ -115,15 +161,34 @@ def test_pods_are_not_rolled_for_anything_else(change: dict[str, Any]) -> None:
         assert graph[pod].inputs == at(Stage.SMI)[pod].inputs
 
 
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"daprChart": "https://mirror.example/charts"},
+        {"daprRegistry": "mirror.example/dapr"},
+        {"daprValues": {"global": {"logAsJson": True}}},
+    ],
+    ids=str,
+)
+def test_pods_are_rolled_with_their_daprd_and_for_nothing_else_of_it(change: dict[str, Any], version: str) -> None:
+    one, other = at(Stage.SMI, version), run(daprVersion=version, **change)
+    for pod in PODS:
+        assert differing(one[pod].inputs, other[pod].inputs) == {
+            ("spec", "template", "metadata", "annotations", "dapr-osm/dapr")
+        }
+        assert annotation(other, "dapr-osm/dapr", pod) == outputs(other, "dapr")["digest"]
+
+
 def test_permissive_mode_rolls_no_pod() -> None:
     assert len({interception(at(stage)) for stage in STAGES if stage.meshed}) == 1
 
 
-def test_a_new_secret_rolls_everything_that_holds_its_password() -> None:
+@pytest.mark.parametrize("version", RELEASES)
+def test_a_new_secret_rolls_everything_that_holds_its_password(version: str) -> None:
     # Pulumi makes a new Secret, under a new name, when its content changes.
-    one, other = at(Stage.SMI), run(suffix="5e6f7a8b")
-    changed = {name for name in one.resources if one[name].inputs != other[name].inputs}
-    assert changed == {
+    one, other = at(Stage.SMI, version), run(daprVersion=version, suffix="5e6f7a8b")
+    assert changed(one, other) == {
         "hello-redis-server",
         "hello-redis-component",
         "hello-secret-reader",
@@ -154,8 +219,7 @@ def test_another_secret_or_another_place_of_the_password_rolls_the_pods(stage: S
 def test_another_image_of_redis_leaves_the_way_into_it_as_it_is(stage: Stage) -> None:
     other = run(stage=stage.value, redisImage="mirror.example/redis:1")
     assert state_store(other) == state_store(at(stage))
-    changed = {name for name in other.resources if other[name].inputs != at(stage)[name].inputs}
-    assert changed == {"hello-redis-server", "verification-run"}
+    assert changed(at(stage), other) == {"hello-redis-server", "verification-run"}
 
 
 # --- images and charts ------------------------------------------------------------------------------------------
@@ -176,18 +240,20 @@ def test_every_image_setting_reaches_its_container_or_chart() -> None:
     assert osm["image"] == {"registry": "mirror.example/osm"}
     assert (osm["sidecarImage"], osm["curlImage"]) == ("mirror.example/envoy:1", "mirror.example/curl:1")
     for name, image in (("hello-redis-server", "redis"), ("hello-nodeapp", "node"), ("hello-pythonapp", "python")):
-        (container,) = graph[name].inputs["spec"]["template"]["spec"]["containers"]
-        assert container["image"] == f"mirror.example/{image}:1"
+        assert container_of(graph, name)["image"] == f"mirror.example/{image}:1"
 
 
-def test_further_values_are_merged_into_the_charts() -> None:
+@pytest.mark.parametrize("version", RELEASES)
+def test_further_values_are_merged_into_the_charts(version: str) -> None:
     graph = run(
+        daprVersion=version,
         daprValues={"global": {"logAsJson": True}},
         osmValues={"osm": {"image": {"tag": "1.2.4"}}},
         osmRegistry="mirror.example/osm",
     )
     assert graph["dapr-release"].inputs["values"] == {
-        "global": {"mtls": {"enabled": False}, "tag": "1.12.0", "logAsJson": True}
+        "global": {"mtls": {"enabled": False}, "tag": version, "logAsJson": True},
+        **({"dapr_operator": {"serviceReconciler": {"enabled": False}}} if version in BY_ADDRESS else {}),
     }
     assert graph["osm-release"].inputs["values"]["osm"]["image"] == {"registry": "mirror.example/osm", "tag": "1.2.4"}
 
@@ -202,8 +268,7 @@ def test_seconds_reach_the_releases_and_the_verification() -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_another_timeout_changes_releases_and_no_command(stage: Stage) -> None:
     one, other = at(stage), run(stage=stage.value, timeoutSeconds=777)
-    changed = {name for name in one.resources if one[name].inputs != other[name].inputs}
-    assert changed == ({"dapr-release", "osm-release"} if stage.meshed else {"dapr-release"})
+    assert changed(one, other) == ({"dapr-release", "osm-release"} if stage.meshed else {"dapr-release"})
 
 
 # --- what makes Services be looked up again ---------------------------------------------------------------------
@@ -227,6 +292,8 @@ def test_another_release_of_dapr_is_looked_up_anew(change: dict[str, Any]) -> No
         {"redisImage": "mirror.example/redis:1"},
         {"osmRegistry": "mirror.example/osm"},
         {"portScope": "pod"},
+        {"enableEgress": False},
+        {"apps": {"third": {"image": "mirror.example/third:1"}}},
         {"extraPortExclusions": [9090]},
         {"stage": "locked"},
         {"stage": "permissive"},
@@ -258,7 +325,17 @@ def test_the_same_config_is_not_verified_again(stage: Stage) -> None:
         {"daprRegistry": "mirror.example/dapr"},
         {"osmRegistry": "mirror.example/osm"},
         {"daprValues": {"global": {"logAsJson": True}}},
-        {"osmValues": {"osm": {"enableEgress": False}}},
+        {"osmValues": {"osm": {"injector": {"replicaCount": 1}}}},
+        {"enableEgress": False},
+        {"apps": {"third": {"image": "mirror.example/third:1"}}},
+        {"apps": {"nodeapp": {"replicas": 2}}},
+        {"apps": {"nodeapp": {"env": {"A": "1"}}}},
+        {"apps": {"nodeapp": {"resources": {"limits": {"memory": "1Gi"}}}}},
+        {"policies": {"pythodapp-traffic-target": None}},
+        {"policies": {"pythodapp-traffic-target": {"pathRegex": "/dapr.*"}}},
+        {"daprVersion": "1.12.0"},
+        {"daprVersion": "1.16.0"},
+        {"daprVersion": "1.18.0"},
         {"extraPortExclusions": [9090]},
         {"extraIpRangeExclusions": ["192.0.2.0/24"]},
         {"portScope": "pod"},
@@ -285,8 +362,10 @@ def test_ports_that_dapr_moves_are_verified_again() -> None:
 @pytest.mark.parametrize(
     ("component", "change"),
     [
-        ("dapr", {"daprChart": "https://mirror.example/charts"}),
         ("osm", {"osmChart": "https://mirror.example/charts"}),
+        ("exclusions", {"enableEgress": False}),
+        ("hello", {"apps": {"nodeapp": {"replicas": 2}}}),
+        ("smi", {"policies": {"pythodapp-traffic-target": None}}),
         ("hello", {"readAllSecrets": True}),
     ],
 )
@@ -295,15 +374,87 @@ def test_a_change_of_one_component_is_in_no_others_digest(component: str, change
     assert {name for name in one if one[name] != other[name]} == {component}
 
 
-def digests(graph: Graph) -> dict[str, Any]:
-    outputs = {name: one.outputs or {} for name, one in graph.components.items()}
-    return {name: given["digest"] for name, given in outputs.items() if "digest" in given}
+def test_another_release_of_dapr_is_in_its_own_digest_and_in_that_of_the_apps_that_it_serves() -> None:
+    one, other = digests(at(Stage.SMI)), digests(run(daprChart="https://mirror.example/charts"))
+    assert {name for name in one if one[name] != other[name]} == {"dapr", "hello"}
 
 
-def test_every_stage_is_verified_for_itself() -> None:
-    assert len({covers(at(stage)) for stage in STAGES}) == len(STAGES)
+def test_every_stage_of_every_release_is_verified_for_itself() -> None:
+    graphs = [at(stage, version) for stage in STAGES for version in RELEASES]
+    assert len({covers(graph) for graph in graphs}) == len(graphs)
 
 
 def test_a_policy_alone_changes_the_digest() -> None:
     assert covers(at(Stage.LOCKED)) != covers(at(Stage.SMI))
     assert interception(at(Stage.LOCKED)) == interception(at(Stage.SMI))
+
+
+# --- egress -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("stage", MESHED)
+def test_without_egress_only_the_mesh_config_changes(stage: Stage, version: str) -> None:
+    one, other = at(stage, version), run(stage=stage.value, daprVersion=version, enableEgress=False)
+    assert changed(one, other) == {"exclusions-patch", "verification-run"}
+    assert differing(one["exclusions-patch"].inputs, other["exclusions-patch"].inputs) == {
+        ("spec", "traffic", "enableEgress")
+    }
+    assert (traffic(one)["enableEgress"], traffic(other)["enableEgress"]) == (True, False)
+    assert differing(one["verification-run"].inputs, other["verification-run"].inputs) == {
+        ("environment", "OPERATION_COVERS")
+    }
+
+
+def test_without_a_mesh_egress_is_nothing() -> None:
+    assert changed(at(Stage.DAPR), run(stage="dapr", enableEgress=False)) == set()
+
+
+# --- Dapr's own mTLS --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", BY_ADDRESS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_where_calls_ride_the_mesh_as_tcp_daprs_mtls_can_be_on(stage: Stage, version: str) -> None:
+    one, other = at(stage, version), run(stage=stage.value, daprVersion=version, daprMtls=True)
+    differ = {name: differing(one[name].inputs, other[name].inputs) for name in changed(one, other)}
+    assert differ == {
+        "dapr-release": {("values", "global", "mtls", "enabled")},
+        "dapr-injector-ready": {("environment", "OPERATION_RELEASE")},
+        "dapr-services": {("environment", "OPERATION_RELEASE")},
+        **dict.fromkeys(PODS, {("spec", "template", "metadata", "annotations", "dapr-osm/dapr")}),
+        "verification-run": {("environment", "OPERATION_COVERS")},
+    }
+    assert other["dapr-release"].inputs["values"] == {
+        "global": {"mtls": {"enabled": True}, "tag": version},
+        "dapr_operator": {"serviceReconciler": {"enabled": False}},
+    }
+    assert expected_by(one) == expected_by(other)
+
+
+# --- replicas, environment and resources of the walkthrough's apps ----------------------------------------------
+
+
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("stage", STAGES)
+def test_replicas_are_the_deployments_and_nothing_elses(stage: Stage, version: str) -> None:
+    one = at(stage, version)
+    other = run(stage=stage.value, daprVersion=version, apps={"nodeapp": {"replicas": 3}})
+    assert changed(one, other) == {"hello-nodeapp", "verification-run"}
+    assert differing(one["hello-nodeapp"].inputs, other["hello-nodeapp"].inputs) == {("spec", "replicas")}
+    assert other["hello-nodeapp"].inputs["spec"]["replicas"] == 3
+    assert expected_by(one) == expected_by(other), "how many there are is the Deployment's word"
+
+
+def test_what_a_stack_says_of_an_app_of_the_walkthrough_is_added_to_it() -> None:
+    resources = {"requests": {"cpu": "1"}, "limits": {"cpu": "2", "memory": "1Gi"}}
+    other = run(apps={"nodeapp": {"env": {"COLOUR": "blue"}, "resources": resources}})
+    assert changed(at(Stage.SMI), other) == {"hello-nodeapp", "verification-run"}
+    assert differing(at(Stage.SMI)["hello-nodeapp"].inputs, other["hello-nodeapp"].inputs) == {
+        ("spec", "template", "spec", "containers")
+    }
+    assert container_of(other) == {
+        **container_of(at(Stage.SMI)),
+        "env": [{"name": "APP_PORT", "value": "3000"}, {"name": "COLOUR", "value": "blue"}],
+        "resources": resources,
+    }

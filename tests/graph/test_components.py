@@ -30,17 +30,21 @@ from components import (
 )
 from components.namespaces import own_namespace
 from components.redis_state_store import RedisStateStore, RedisStateStoreArgs
+from model import apps as model_apps
+from model import policies as model_policies
 from model.exclusions import PortScope
 from model.expectation import expectation
-from model.route import Route
+from model.names import Namespaces
 from model.stage import Stage
 from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION, OSM_RELEASE
 from settings import Chart
 
-from .program import SERVICES, found_on, stdout_on
+from .program import SERVICES, found_on, moved_to, stdout_on
 from .recording import Graph, Mocks, record
 
 DAPR = DAPR_RELEASES[DEFAULT_DAPR_VERSION]
+APPS = model_apps.walkthrough("tests", node_image="node:1", python_image="python:1")
+POLICIES = list(model_policies.walkthrough().values())
 CHART = Chart(source="https://charts.example", version="1")
 
 Make = Callable[[str, Connection, pulumi.Resource, pulumi.ResourceOptions | None], pulumi.ComponentResource]
@@ -57,7 +61,9 @@ class Group(pulumi.ComponentResource):
 def dapr(name: str, connection: Connection, other: pulumi.Resource, opts: pulumi.ResourceOptions | None) -> DaprInstall:
     args = DaprInstallArgs(
         connection=connection,
+        namespace="daprs",
         release=DAPR,
+        mtls=False,
         chart=CHART,
         registry=None,
         values={},
@@ -70,6 +76,7 @@ def dapr(name: str, connection: Connection, other: pulumi.Resource, opts: pulumi
 def osm(name: str, connection: Connection, other: pulumi.Resource, opts: pulumi.ResourceOptions | None) -> OsmInstall:
     args = OsmInstallArgs(
         connection=connection,
+        namespace="osms",
         release=OSM_RELEASE,
         chart=CHART,
         registry=None,
@@ -88,8 +95,10 @@ def exclusions(
     args = MeshConfigExclusionsArgs(
         connection=connection,
         mesh=other,
+        namespaces=Namespaces(),
         services=json.loads(found_on(SERVICES, list(SERVICES))),
         permissive=True,
+        enable_egress=True,
         exclude_api_server=True,
         port_scope=PortScope.MESH,
         extra_ports=(),
@@ -104,14 +113,16 @@ def apps(
     args = HelloKubernetesAppsArgs(
         connection=connection,
         stage=Stage.SMI,
-        images={"nodeapp": "node:1", "pythonapp": "python:1"},
+        namespace="tests",
+        apps=APPS,
         redis_image="redis:1",
         redis_password="secret",  # noqa: S106 - the test's own
         password_in_component=False,
         read_all_secrets=False,
         registry_credentials=None,
-        route=Route.NAME_FORMAT,
+        route=DAPR.route,
         dapr=other,
+        dapr_digest="d",
         interception=Interception(pod_annotation="80", digest="d", configured=other),
     )
     return HelloKubernetesApps(name, args, opts)
@@ -135,14 +146,22 @@ def redis(
 def policies(
     name: str, connection: Connection, other: pulumi.Resource, opts: pulumi.ResourceOptions | None
 ) -> SmiPolicies:
-    args = SmiPoliciesArgs(connection=connection, namespace="dapr-test", allowed=True, mesh=other)
+    args = SmiPoliciesArgs(
+        connection=connection,
+        namespaces={"tests": "tests"},
+        policies=POLICIES,
+        apps=APPS,
+        route=DAPR.route,
+        mesh=other,
+        deployed=other,
+    )
     return SmiPolicies(name, args, opts)
 
 
 def verification(
     name: str, connection: Connection, other: pulumi.Resource, opts: pulumi.ResourceOptions | None
 ) -> Verification:
-    expected = expectation(Stage.SMI, DAPR, OSM_RELEASE, 60)
+    expected = expectation(Stage.SMI, dapr=DAPR, osm=OSM_RELEASE, apps=APPS, policies=POLICIES, seconds=60)
     return Verification(name, VerificationArgs(expectation=expected, covers=["a"], after=[other]), opts)
 
 
@@ -161,7 +180,7 @@ def recorded(program: Callable[[Connection, pulumi.Resource], Any]) -> Graph:
         other = k8s.core.v1.ConfigMap("other", opts=pulumi.ResourceOptions(provider=connection.apply))
         program(connection, other)
 
-    return record(run, mocks=Mocks(stdout_on(SERVICES)))
+    return record(run, mocks=Mocks(stdout_on(moved_to("daprs", SERVICES))))
 
 
 def children(graph: Graph, component: str) -> list[str]:
@@ -206,6 +225,27 @@ def test_whatever_a_component_is_told_to_wait_for_comes_first(make: Make) -> Non
     graph = recorded(lambda connection, other: make("mine", connection, other, None))
     waiting = [name for name in children(graph, "mine") if "other" in graph.before(name)]
     assert waiting, "its arguments name a resource that has to be there before"
+
+
+def test_whatever_the_policies_are_told_is_deployed_comes_before_callers_get_new_pods() -> None:
+    def program(connection: Connection, other: pulumi.Resource) -> None:
+        deployed = k8s.core.v1.ConfigMap("deployed", opts=pulumi.ResourceOptions(provider=connection.apply))
+        args = SmiPoliciesArgs(
+            connection=connection,
+            namespaces={"tests": "tests"},
+            policies=POLICIES,
+            apps=APPS,
+            route=DAPR.route,
+            mesh=other,
+            deployed=deployed,
+        )
+        SmiPolicies("mine", args)
+
+    graph = recorded(program)
+    assert [name for name in graph.resources if "deployed" in graph.before(name)] == ["mine-revoke"], (
+        "policies need nobody's pods"
+    )
+    assert {"mine-withdraw", "mine-routes", "mine-traffic-target", "other"} <= graph.before("mine-revoke")
 
 
 @pytest.mark.parametrize("make", COMPONENTS)

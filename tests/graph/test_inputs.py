@@ -1,4 +1,8 @@
-"""The exact inputs of what matters, stage by stage."""
+"""The exact inputs of what matters, stage by stage.
+
+What a release changes is said of the page's release here; how others differ from it stands in test_dapr_releases.py
+and test_dapr_by_address.py.
+"""
 
 from __future__ import annotations
 
@@ -8,38 +12,72 @@ from typing import Any
 
 import pytest
 
-from model import versions
+from components.digest import digest
+from model import apps, policies, versions
 from model.expectation import Expectation, expectation
 from model.stage import Stage
 from operations import __main__ as command_line
 
-from .program import FINDINGS, PASSWORD, RELEASES, STAGES, STDOUT, at, run
+from .program import (
+    BY_ADDRESS,
+    BY_NAME_FORMAT,
+    FINDINGS,
+    MESHED,
+    PAGE,
+    PASSWORD,
+    RELEASES,
+    STAGES,
+    STDOUT,
+    at,
+    run,
+)
 from .recording import UNKNOWN, Secret, leaves
+from .views import PORT_LIST, annotations_of, container_of, environment, excluded, outputs, traffic
 
-MESHED = [stage for stage in STAGES if stage.meshed]
 OPERATIONS = [".venv/bin/python", "-m", "operations"]
 PASSWORD_SECRET = "hello-redis-password-1a2b3c4d"  # noqa: S105 - as the mocks name it
-DAPR_RELEASE = versions.DAPR_RELEASES[versions.DEFAULT_DAPR_VERSION]
+APPS = apps.walkthrough("dapr-test", node_image=versions.NODE_APP_IMAGE, python_image=versions.PYTHON_APP_IMAGE)
+
+
+def promised(stage: Stage, version: str) -> Expectation:
+    """What the stage promises of the walkthrough's own apps and policy."""
+    return expectation(
+        stage,
+        dapr=versions.DAPR_RELEASES[version],
+        osm=versions.OSM_RELEASE,
+        apps=APPS,
+        policies=list(policies.walkthrough().values()),
+        seconds=120,
+    )
+
+
+def daprs_values(version: str) -> dict[str, Any]:
+    """All Helm values that Dapr's chart is given."""
+    own = {"dapr_operator": {"serviceReconciler": {"enabled": False}}} if version in BY_ADDRESS else {}
+    return {"global": {"mtls": {"enabled": False}, "tag": version}, **own}
 
 
 # --- namespaces -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_control_planes_namespaces_are_plain(stage: Stage) -> None:
-    graph = at(stage)
+def test_the_control_planes_namespaces_are_plain(stage: Stage, version: str) -> None:
+    graph = at(stage, version)
     assert graph["dapr-namespace"].inputs["metadata"] == {"name": "dapr-system"}
     if stage.meshed:
         assert graph["osm-namespace"].inputs["metadata"] == {"name": "osm-system"}
 
 
-def test_outside_of_the_mesh_the_apps_namespace_is_plain_too() -> None:
-    assert at(Stage.DAPR)["hello-namespace"].inputs["metadata"] == {"name": "dapr-test"}
+@pytest.mark.parametrize("version", RELEASES)
+def test_outside_of_the_mesh_the_apps_namespace_is_plain_too(version: str) -> None:
+    assert at(Stage.DAPR, version)["hello-namespace"].inputs["metadata"] == {"name": "dapr-test"}
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", MESHED)
-def test_joining_the_mesh_is_one_label_and_one_annotation(stage: Stage) -> None:
-    assert at(stage)["hello-namespace"].inputs["metadata"] == {
+def test_joining_the_mesh_is_one_label_and_one_annotation(stage: Stage, version: str) -> None:
+    assert at(stage, version)["hello-namespace"].inputs["metadata"] == {
         "name": "dapr-test",
         "labels": {"openservicemesh.io/monitored-by": "osm"},
         "annotations": {"openservicemesh.io/sidecar-injection": "enabled"},
@@ -49,24 +87,26 @@ def test_joining_the_mesh_is_one_label_and_one_annotation(stage: Stage) -> None:
 # --- charts -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_daprs_release_is_its_chart_with_mtls_off(stage: Stage) -> None:
-    assert at(stage)["dapr-release"].inputs == {
+def test_daprs_release_is_its_chart_with_mtls_off(stage: Stage, version: str) -> None:
+    assert at(stage, version)["dapr-release"].inputs == {
         "name": "dapr",
         "chart": "dapr",
-        "version": "1.12.0",
+        "version": version,
         "repositoryOpts": {"repo": versions.DAPR_CHART_REPOSITORY},
         "namespace": "dapr-system",
         "createNamespace": False,
         "timeout": 300,
-        "values": {"global": {"mtls": {"enabled": False}, "tag": "1.12.0"}},
+        "values": daprs_values(version),
         "compat": "true",
     }
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", MESHED)
-def test_osms_release_is_its_chart_with_a_closed_mesh(stage: Stage) -> None:
-    assert at(stage)["osm-release"].inputs == {
+def test_osms_release_is_its_chart_with_a_closed_mesh(stage: Stage, version: str) -> None:
+    assert at(stage, version)["osm-release"].inputs == {
         "name": "osm",
         "chart": "osm",
         "version": "1.2.4",
@@ -79,9 +119,10 @@ def test_osms_release_is_its_chart_with_a_closed_mesh(stage: Stage) -> None:
     }
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("release", ["dapr-release", "osm-release"])
-def test_a_release_neither_skips_its_hooks_nor_its_waiting(release: str) -> None:
-    inputs = at(Stage.SMI)[release].inputs
+def test_a_release_neither_skips_its_hooks_nor_its_waiting(version: str, release: str) -> None:
+    inputs = at(Stage.SMI, version)[release].inputs
     for risky in ("skipAwait", "disableWebhooks", "disableCRDHooks", "skipCrds", "atomic", "forceUpdate", "replace"):
         assert risky not in inputs
 
@@ -99,7 +140,7 @@ def test_a_chart_in_a_registry_or_folder_is_named_by_its_source() -> None:
 
 @pytest.mark.parametrize(("stage", "permissive"), [(Stage.PERMISSIVE, True), (Stage.LOCKED, False), (Stage.SMI, False)])
 def test_the_mesh_config_is_patched_with_permissive_mode_and_the_pages_lists(stage: Stage, permissive: bool) -> None:
-    assert at(stage)["exclusions-patch"].inputs == {
+    assert at(stage, PAGE)["exclusions-patch"].inputs == {
         "apiVersion": "config.openservicemesh.io/v1alpha2",
         "kind": "MeshConfig",
         "metadata": {
@@ -109,6 +150,7 @@ def test_the_mesh_config_is_patched_with_permissive_mode_and_the_pages_lists(sta
         },
         "spec": {
             "traffic": {
+                "enableEgress": True,
                 "enablePermissiveTrafficPolicyMode": permissive,
                 "outboundIPRangeExclusionList": ["10.96.0.1/32"],
                 "outboundPortExclusionList": [50005, 8201, 6379],
@@ -117,14 +159,17 @@ def test_the_mesh_config_is_patched_with_permissive_mode_and_the_pages_lists(sta
     }
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", MESHED)
-def test_nothing_else_writes_into_the_mesh_config(stage: Stage) -> None:
-    assert [one.name for one in at(stage).resources.values() if "MeshConfig" in one.type] == ["exclusions-patch"]
+def test_nothing_else_writes_into_the_mesh_config(stage: Stage, version: str) -> None:
+    assert [one.name for one in at(stage, version).resources.values() if "MeshConfig" in one.type] == [
+        "exclusions-patch"
+    ]
 
 
 def test_a_first_preview_shows_lists_that_are_not_known_yet() -> None:
-    traffic = run(stage="smi", preview=True)["exclusions-patch"].inputs["spec"]["traffic"]
-    assert traffic == {
+    assert traffic(run(stage="smi", preview=True)) == {
+        "enableEgress": True,
         "enablePermissiveTrafficPolicyMode": False,
         "outboundIPRangeExclusionList": UNKNOWN,
         "outboundPortExclusionList": UNKNOWN,
@@ -134,57 +179,83 @@ def test_a_first_preview_shows_lists_that_are_not_known_yet() -> None:
 # --- the apps ---------------------------------------------------------------------------------------------------
 
 
-def outputs(stage: Stage, component: str) -> dict[str, Any]:
-    return dict(at(stage).components[component].outputs or {})
-
-
-def pod(stage: Stage, app: str) -> dict[str, Any]:
-    template: dict[str, Any] = at(stage)[f"hello-{app}"].inputs["spec"]["template"]
+def pod(stage: Stage, version: str, app: str) -> dict[str, Any]:
+    template: dict[str, Any] = at(stage, version)[f"hello-{app}"].inputs["spec"]["template"]
     return template
 
 
-def test_outside_of_the_mesh_pods_know_dapr_and_its_state_store_only() -> None:
-    store = {"dapr-osm/state-store": outputs(Stage.DAPR, "hello-redis")["access_digest"]}
-    assert pod(Stage.DAPR, "nodeapp")["metadata"] == {
+@pytest.mark.parametrize("version", RELEASES)
+def test_outside_of_the_mesh_pods_know_dapr_and_its_state_store_only(version: str) -> None:
+    graph = at(Stage.DAPR, version)
+    known = {
+        "dapr-osm/dapr": outputs(graph, "dapr")["digest"],
+        "dapr-osm/state-store": outputs(graph, "hello-redis")["access_digest"],
+    }
+    if version in BY_NAME_FORMAT:
+        spec = graph["hello-configuration"].inputs["spec"]
+        known |= {"dapr.io/config": "mesh-names", "dapr-osm/configuration": digest(spec)}
+    assert pod(Stage.DAPR, version, "nodeapp")["metadata"] == {
         "labels": {"app": "node"},
-        "annotations": {"dapr.io/enabled": "true", "dapr.io/app-id": "nodeapp", "dapr.io/app-port": "3000", **store},
+        "annotations": {"dapr.io/enabled": "true", "dapr.io/app-id": "nodeapp", "dapr.io/app-port": "3000", **known},
     }
-    assert pod(Stage.DAPR, "pythonapp")["metadata"] == {
+    assert pod(Stage.DAPR, version, "pythonapp")["metadata"] == {
         "labels": {"app": "python"},
-        "annotations": {"dapr.io/enabled": "true", "dapr.io/app-id": "pythonapp", **store},
+        "annotations": {"dapr.io/enabled": "true", "dapr.io/app-id": "pythonapp", **known},
     }
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", MESHED)
 @pytest.mark.parametrize("app", ["nodeapp", "pythonapp"])
-def test_in_the_mesh_pods_also_carry_step_6s_ports_and_what_they_were_injected_with(stage: Stage, app: str) -> None:
-    annotations = pod(stage, app)["metadata"]["annotations"]
-    outside = pod(Stage.DAPR, app)["metadata"]["annotations"]
+def test_in_the_mesh_pods_also_carry_step_6s_ports_and_what_they_were_injected_with(
+    stage: Stage, version: str, app: str
+) -> None:
+    annotations = annotations_of(at(stage, version), f"hello-{app}")
+    outside = annotations_of(at(Stage.DAPR, version), f"hello-{app}")
     assert {key: value for key, value in annotations.items() if key not in outside} == {
-        "openservicemesh.io/outbound-port-exclusion-list": "80,443",
-        "dapr-osm/interception": outputs(stage, "exclusions")["injection_digest"],
+        PORT_LIST: "80" if version == "1.10.9" else "80,443",
+        "dapr-osm/interception": outputs(at(stage, version), "exclusions")["injection_digest"],
     }
     assert {key: annotations[key] for key in outside} == outside
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("app", ["nodeapp", "pythonapp"])
-def test_pods_say_at_every_stage_how_their_daprd_gets_into_the_state_store(stage: Stage, app: str) -> None:
-    store = pod(stage, app)["metadata"]["annotations"]["dapr-osm/state-store"]
-    assert store == outputs(stage, "hello-redis")["access_digest"]
+def test_pods_say_at_every_stage_how_their_daprd_gets_into_the_state_store(
+    stage: Stage, version: str, app: str
+) -> None:
+    store = annotations_of(at(stage, version), f"hello-{app}")["dapr-osm/state-store"]
+    assert store == outputs(at(stage, version), "hello-redis")["access_digest"]
     assert re.fullmatch("[0-9a-f]{16}", store)
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("app", ["nodeapp", "pythonapp"])
-def test_pods_run_as_their_own_service_account_from_step_10_on(stage: Stage, app: str) -> None:
-    wanted = app if stage.own_service_accounts else "default"
-    assert pod(stage, app)["spec"]["serviceAccountName"] == wanted
+def test_pods_say_at_every_stage_which_dapr_their_daprd_is_of(stage: Stage, version: str, app: str) -> None:
+    assert (
+        annotations_of(at(stage, version), f"hello-{app}")["dapr-osm/dapr"]
+        == (environment(at(stage, version), "dapr-injector-ready")["OPERATION_RELEASE"])
+    ), "another release needs another pod"
 
 
+def test_no_two_releases_have_the_same_fingerprint() -> None:
+    assert len({annotations_of(at(Stage.SMI, version))["dapr-osm/dapr"] for version in RELEASES}) == len(RELEASES)
+
+
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_node_apps_container_is_the_quickstarts_in_the_tightest_context(stage: Stage) -> None:
-    assert pod(stage, "nodeapp")["spec"]["containers"] == [
+@pytest.mark.parametrize("app", ["nodeapp", "pythonapp"])
+def test_pods_run_as_their_own_service_account_from_step_10_on(stage: Stage, version: str, app: str) -> None:
+    wanted = app if stage.own_service_accounts else "default"
+    assert pod(stage, version, app)["spec"]["serviceAccountName"] == wanted
+
+
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_node_apps_container_is_the_quickstarts_in_the_tightest_context(stage: Stage, version: str) -> None:
+    assert pod(stage, version, "nodeapp")["spec"]["containers"] == [
         {
             "name": "node",
             "image": versions.NODE_APP_IMAGE,
@@ -203,16 +274,18 @@ def test_the_node_apps_container_is_the_quickstarts_in_the_tightest_context(stag
     ]
 
 
-def test_the_python_app_only_calls_and_listens_nowhere() -> None:
-    container = pod(Stage.SMI, "pythonapp")["spec"]["containers"][0]
+@pytest.mark.parametrize("version", RELEASES)
+def test_the_python_app_only_calls_and_listens_nowhere(version: str) -> None:
+    container = container_of(at(Stage.SMI, version), "hello-pythonapp")
     assert (container["name"], container["image"]) == ("python", versions.PYTHON_APP_IMAGE)
     assert "ports" not in container
     assert not container["env"]
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("name", ["hello-redis-server", "hello-nodeapp", "hello-pythonapp"])
-def test_every_container_of_ours_is_an_ordinary_user_who_writes_nowhere(name: str) -> None:
-    spec = at(Stage.SMI)[name].inputs["spec"]["template"]["spec"]
+def test_every_container_of_ours_is_an_ordinary_user_who_writes_nowhere(version: str, name: str) -> None:
+    spec = at(Stage.SMI, version)[name].inputs["spec"]["template"]["spec"]
     assert spec["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
     for container in spec["containers"]:
         security = container["securityContext"]
@@ -224,34 +297,38 @@ def test_every_container_of_ours_is_an_ordinary_user_who_writes_nowhere(name: st
         assert container["resources"]["limits"]["memory"]
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("name", ["hello-nodeapp", "hello-pythonapp", "hello-redis-server"])
-def test_a_deployment_selects_just_its_own_single_pod(name: str) -> None:
-    spec = at(Stage.SMI)[name].inputs["spec"]
+def test_a_deployment_selects_just_its_own_single_pod(version: str, name: str) -> None:
+    spec = at(Stage.SMI, version)[name].inputs["spec"]
     assert spec["replicas"] == 1
     assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
 
 
-def test_only_the_node_app_has_a_service() -> None:
-    assert at(Stage.SMI)["hello-nodeapp-service"].inputs["spec"] == {
+@pytest.mark.parametrize("version", RELEASES)
+def test_only_the_node_app_has_a_service(version: str) -> None:
+    assert at(Stage.SMI, version)["hello-nodeapp-service"].inputs["spec"] == {
         "type": "ClusterIP",
         "selector": {"app": "node"},
         "ports": [{"protocol": "TCP", "port": 80, "targetPort": 3000}],
     }
-    assert "hello-pythonapp-service" not in at(Stage.SMI)
+    assert "hello-pythonapp-service" not in at(Stage.SMI, version)
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("app", ["nodeapp", "pythonapp"])
-def test_service_accounts_bear_the_apps_names(app: str) -> None:
-    metadata = at(Stage.SMI)[f"hello-{app}-account"].inputs["metadata"]
+def test_service_accounts_bear_the_apps_names(version: str, app: str) -> None:
+    metadata = at(Stage.SMI, version)[f"hello-{app}-account"].inputs["metadata"]
     assert metadata == {"name": app, "namespace": "dapr-test"}
 
 
 # --- who may read secrets ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_role_reads_just_the_secret_that_the_component_names(stage: Stage) -> None:
-    inputs = at(stage)["hello-secret-reader"].inputs
+def test_the_role_reads_just_the_secret_that_the_component_names(stage: Stage, version: str) -> None:
+    inputs = at(stage, version)["hello-secret-reader"].inputs
     assert inputs["metadata"] == {"name": "secret-reader", "namespace": "dapr-test"}
     assert inputs["rules"] == [
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [PASSWORD_SECRET], "verbs": ["get"]}
@@ -265,10 +342,11 @@ def test_asked_for_the_role_is_the_pages() -> None:
     ]
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_binding_reaches_the_default_account_and_from_step_10_on_the_apps_own(stage: Stage) -> None:
+def test_the_binding_reaches_the_default_account_and_from_step_10_on_the_apps_own(stage: Stage, version: str) -> None:
     accounts = ["default", "nodeapp", "pythonapp"] if stage.own_service_accounts else ["default"]
-    inputs = at(stage)["hello-dapr-secret-reader"].inputs
+    inputs = at(stage, version)["hello-dapr-secret-reader"].inputs
     assert inputs["metadata"] == {"name": "dapr-secret-reader", "namespace": "dapr-test"}
     assert inputs["roleRef"] == {
         "apiGroup": "rbac.authorization.k8s.io",
@@ -283,9 +361,10 @@ def test_the_binding_reaches_the_default_account_and_from_step_10_on_the_apps_ow
 # --- the state store --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_component_names_redis_and_the_secret_with_its_password(stage: Stage) -> None:
-    assert at(stage)["hello-redis-component"].inputs == {
+def test_the_component_names_redis_and_the_secret_with_its_password(stage: Stage, version: str) -> None:
+    assert at(stage, version)["hello-redis-component"].inputs == {
         "apiVersion": "dapr.io/v1alpha1",
         "kind": "Component",
         "metadata": {"name": "statestore", "namespace": "dapr-test"},
@@ -300,14 +379,16 @@ def test_the_component_names_redis_and_the_secret_with_its_password(stage: Stage
     }
 
 
-def test_the_secret_leaves_its_name_to_pulumi_so_that_a_new_password_rolls_redis() -> None:
-    inputs = at(Stage.SMI)["hello-redis-password"].inputs
+@pytest.mark.parametrize("version", RELEASES)
+def test_the_secret_leaves_its_name_to_pulumi_so_that_a_new_password_rolls_redis(version: str) -> None:
+    inputs = at(Stage.SMI, version)["hello-redis-password"].inputs
     assert inputs["metadata"] == {"namespace": "dapr-test"}
     assert set(inputs) == {"apiVersion", "kind", "metadata", "stringData"}
 
 
-def test_the_secret_holds_the_password_and_the_file_that_redis_reads() -> None:
-    data = at(Stage.SMI)["hello-redis-password"].inputs["stringData"]
+@pytest.mark.parametrize("version", RELEASES)
+def test_the_secret_holds_the_password_and_the_file_that_redis_reads(version: str) -> None:
+    data = at(Stage.SMI, version)["hello-redis-password"].inputs["stringData"]
     assert isinstance(data, Secret), "it must never stand in the state in the clear"
     assert data.value == {
         "redis-password": PASSWORD,
@@ -316,9 +397,10 @@ def test_the_secret_holds_the_password_and_the_file_that_redis_reads() -> None:
     }
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_redis_stays_out_of_the_mesh_and_has_its_password_from_a_file(stage: Stage) -> None:
-    spec = at(stage)["hello-redis-server"].inputs["spec"]
+def test_redis_stays_out_of_the_mesh_and_has_its_password_from_a_file(stage: Stage, version: str) -> None:
+    spec = at(stage, version)["hello-redis-server"].inputs["spec"]
     assert spec["strategy"] == {"type": "Recreate"}
     assert spec["template"]["metadata"] == {
         "labels": {"app": "redis"},
@@ -340,8 +422,9 @@ def test_redis_stays_out_of_the_mesh_and_has_its_password_from_a_file(stage: Sta
     assert container["readinessProbe"]["tcpSocket"] == {"port": "redis"}
 
 
-def test_redis_service_has_the_port_that_is_excluded() -> None:
-    spec = at(Stage.SMI)["hello-redis-service"].inputs["spec"]
+@pytest.mark.parametrize("version", RELEASES)
+def test_redis_service_has_the_port_that_is_excluded(version: str) -> None:
+    spec = at(Stage.SMI, version)["hello-redis-service"].inputs["spec"]
     assert spec == {
         "selector": {"app": "redis"},
         "ports": [{"name": "redis", "port": 6379, "targetPort": "redis", "protocol": "TCP"}],
@@ -354,7 +437,7 @@ OWNED = {"namespace": "dapr-test", "labels": {"app.kubernetes.io/managed-by": "d
 
 
 def test_the_policies_are_the_pages_with_a_label_to_know_them_by() -> None:
-    graph = at(Stage.SMI)
+    graph = at(Stage.SMI, PAGE)
     assert graph["smi-routes"].inputs == {
         "apiVersion": "specs.smi-spec.io/v1alpha4",
         "kind": "HTTPRouteGroup",
@@ -373,21 +456,19 @@ def test_the_policies_are_the_pages_with_a_label_to_know_them_by() -> None:
     }
 
 
-def test_a_traffic_target_stands_in_its_destinations_namespace() -> None:
-    inputs = at(Stage.SMI)["smi-traffic-target"].inputs
+@pytest.mark.parametrize("version", RELEASES)
+def test_a_traffic_target_stands_in_its_destinations_namespace(version: str) -> None:
+    inputs = at(Stage.SMI, version)["smi-traffic-target"].inputs
     assert inputs["metadata"]["namespace"] == inputs["spec"]["destination"]["namespace"], "OSM's validator refuses else"
 
 
 # --- commands ---------------------------------------------------------------------------------------------------
 
 
-def environment(stage: Stage, name: str) -> dict[str, Any]:
-    return dict(at(stage)[name].inputs["environment"])
-
-
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_commands_run_the_projects_own_python_and_print_only_progress(stage: Stage) -> None:
-    for command in at(stage).of_type("command:local:Command"):
+def test_commands_run_the_projects_own_python_and_print_only_progress(stage: Stage, version: str) -> None:
+    for command in at(stage, version).of_type("command:local:Command"):
         inputs = command.inputs
         assert inputs["interpreter"] == OPERATIONS, "relative, so that another checkout can destroy the stack"
         assert inputs["logging"] == "stderr"
@@ -396,17 +477,19 @@ def test_commands_run_the_projects_own_python_and_print_only_progress(stage: Sta
         )
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_every_command_runs_an_operation_that_exists(stage: Stage) -> None:
-    for command in at(stage).of_type("command:local:Command"):
+def test_every_command_runs_an_operation_that_exists(stage: Stage, version: str) -> None:
+    for command in at(stage, version).of_type("command:local:Command"):
         assert command.inputs["create"] in command_line.OPERATIONS
         assert command.inputs.get("delete", "verify") in command_line.OPERATIONS
 
 
-def test_each_command_has_its_one_task_and_only_the_cluster_wide_ones_undo_something() -> None:
+@pytest.mark.parametrize("version", RELEASES)
+def test_each_command_has_its_one_task_and_only_the_cluster_wide_ones_undo_something(version: str) -> None:
     commands = {
         one.name: (one.inputs["create"], one.inputs.get("delete"))
-        for one in at(Stage.SMI).of_type("command:local:Command")
+        for one in at(Stage.SMI, version).of_type("command:local:Command")
     }
     assert commands == {
         "dapr-cluster-wide": ("record-cluster-wide", "remove-cluster-wide"),
@@ -416,14 +499,16 @@ def test_each_command_has_its_one_task_and_only_the_cluster_wide_ones_undo_somet
         "osm-cluster-wide": ("record-cluster-wide", "remove-cluster-wide"),
         "osm-mesh-ready": ("await-mesh", None),
         "smi-withdraw": ("withdraw-policies", None),
+        "smi-revoke": ("revoke-calls", None),
         "verification-run": ("verify", None),
     }
 
 
-def test_daprs_definitions_are_what_its_chart_leaves() -> None:
-    assert environment(Stage.SMI, "dapr-cluster-wide") == {
+@pytest.mark.parametrize("version", RELEASES)
+def test_daprs_definitions_are_what_its_chart_leaves(version: str) -> None:
+    assert environment(at(Stage.SMI, version), "dapr-cluster-wide") == {
         "OPERATION_NAMESPACE": "dapr-system",
-        "OPERATION_CRDS": json.dumps(DAPR_RELEASE.crds),
+        "OPERATION_CRDS": json.dumps(versions.DAPR_RELEASES[version].crds),
         "OPERATION_OTHERS": "{}",
     }
 
@@ -440,8 +525,9 @@ def test_daprs_definitions_are_brought_to_its_chart_and_nobody_elses(stage: Stag
     }
 
 
-def test_osms_leftovers_are_definitions_webhooks_and_its_hooks_roles() -> None:
-    given = environment(Stage.SMI, "osm-cluster-wide")
+@pytest.mark.parametrize("version", RELEASES)
+def test_osms_leftovers_are_definitions_webhooks_and_its_hooks_roles(version: str) -> None:
+    given = environment(at(Stage.SMI, version), "osm-cluster-wide")
     assert set(given) == {"OPERATION_NAMESPACE", "OPERATION_CRDS", "OPERATION_OTHERS"}
     assert given["OPERATION_NAMESPACE"] == "osm-system"
     assert json.loads(given["OPERATION_CRDS"]) == list(versions.OSM_RELEASE.crds)
@@ -453,8 +539,9 @@ def test_osms_leftovers_are_definitions_webhooks_and_its_hooks_roles() -> None:
     }
 
 
-def test_a_mesh_is_ready_with_all_its_definitions_webhooks_and_its_config() -> None:
-    given = environment(Stage.SMI, "osm-mesh-ready")
+@pytest.mark.parametrize("version", RELEASES)
+def test_a_mesh_is_ready_with_all_its_definitions_webhooks_and_its_config(version: str) -> None:
+    given = environment(at(Stage.SMI, version), "osm-mesh-ready")
     assert json.loads(given.pop("OPERATION_CRDS")) == list(versions.OSM_RELEASE.crds)
     assert json.loads(given.pop("OPERATION_WEBHOOKS")) == {
         "mutatingwebhookconfigurations": ["osm-webhook-osm"],
@@ -467,15 +554,16 @@ def test_a_mesh_is_ready_with_all_its_definitions_webhooks_and_its_config() -> N
     }
 
 
-def test_dapr_is_ready_when_its_injector_is_asked() -> None:
-    given = environment(Stage.SMI, "dapr-injector-ready")
+@pytest.mark.parametrize("version", RELEASES)
+def test_dapr_is_ready_when_its_injector_is_asked(version: str) -> None:
+    given = environment(at(Stage.SMI, version), "dapr-injector-ready")
     assert re.fullmatch("[0-9a-f]{16}", given.pop("OPERATION_RELEASE")), "another release has another injector"
     assert given == {"OPERATION_NAMESPACE": "dapr-system"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_services_that_every_daprd_talks_to_are_looked_up_for_a_release(stage: Stage) -> None:
-    given = environment(stage, "dapr-services")
+    given = environment(at(stage, PAGE), "dapr-services")
     assert set(given) == {"OPERATION_SERVICES", "OPERATION_RELEASE"}
     assert json.loads(given["OPERATION_SERVICES"]) == [
         "default/kubernetes",
@@ -488,7 +576,7 @@ def test_the_services_that_every_daprd_talks_to_are_looked_up_for_a_release(stag
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_was_looked_up_is_daprs_output(stage: Stage) -> None:
-    assert outputs(stage, "dapr")["services"] == {
+    assert outputs(at(stage, PAGE), "dapr")["services"] == {
         "default/kubernetes": {"clusterIP": "10.96.0.1", "ports": [{"name": "https", "port": 443}]},
         "dapr-system/dapr-placement-server": {
             "clusterIP": "None",
@@ -506,43 +594,70 @@ def test_in_a_first_preview_nothing_is_looked_up_yet() -> None:
     assert (run(preview=True).components["dapr"].outputs or {})["services"] is UNKNOWN
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_no_command_is_told_how_long_to_wait(stage: Stage) -> None:
-    for command in at(stage).of_type("command:local:Command"):
+def test_no_command_is_told_how_long_to_wait(stage: Stage, version: str) -> None:
+    for command in at(stage, version).of_type("command:local:Command"):
         assert "OPERATION_SECONDS" not in command.inputs["environment"], "a change of it would run the Command again"
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", [Stage.LOCKED, Stage.SMI])
-def test_policies_that_are_not_declared_are_withdrawn(stage: Stage) -> None:
-    given = environment(stage, "smi-withdraw")
-    assert given["OPERATION_NAMESPACE"] == "dapr-test"
-    assert json.loads(given["OPERATION_DECLARED"]) == (
-        ["HTTPRouteGroup/nodeapp-service-routes", "TrafficTarget/pythodapp-traffic-target"]
-        if stage is Stage.SMI
-        else []
-    )
+def test_policies_that_are_not_declared_are_withdrawn(stage: Stage, version: str) -> None:
+    given = environment(at(stage, version), "smi-withdraw")
+    routes = "TCPRoute" if version in BY_ADDRESS else "HTTPRouteGroup"
+    policies = [f"{routes}/dapr-test/nodeapp-service-routes", "TrafficTarget/dapr-test/pythodapp-traffic-target"]
+    assert {key: json.loads(value) for key, value in given.items()} == {
+        "OPERATION_NAMESPACES": ["dapr-test"],
+        "OPERATION_DECLARED": policies if stage is Stage.SMI else [],
+    }
 
 
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("stage", [Stage.LOCKED, Stage.SMI])
+def test_what_is_declared_to_stay_are_the_policies_that_are_made(stage: Stage, version: str) -> None:
+    graph = at(stage, version)
+    made = {
+        f"{one.inputs['kind']}/{one.inputs['metadata']['namespace']}/{one.object_name}"
+        for one in graph.resources.values()
+        if "smi-spec.io" in one.type
+    }
+    assert made == set(json.loads(environment(graph, "smi-withdraw")["OPERATION_DECLARED"]))
+
+
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("stage", [Stage.LOCKED, Stage.SMI])
+def test_calls_that_no_policy_allows_any_more_are_revoked(stage: Stage, version: str) -> None:
+    given = environment(at(stage, version), "smi-revoke")
+    assert {key: json.loads(value) for key, value in given.items()} == {
+        "OPERATION_CALLS": [["pythonapp", "nodeapp"]] if stage is Stage.SMI else [],
+        "OPERATION_APPS": {"nodeapp": "dapr-test", "pythonapp": "dapr-test"},
+    }
+
+
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_verification_is_given_what_the_stage_promises(stage: Stage) -> None:
-    given = environment(stage, "verification-run")
+def test_the_verification_is_given_what_the_stage_promises(stage: Stage, version: str) -> None:
+    given = environment(at(stage, version), "verification-run")
     assert set(given) == {"OPERATION_EXPECTATION", "OPERATION_COVERS"}
-    assert given["OPERATION_EXPECTATION"] == expectation(stage, DAPR_RELEASE, versions.OSM_RELEASE, 120).to_json()
+    assert given["OPERATION_EXPECTATION"] == promised(stage, version).to_json()
 
 
 # --- outputs ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_stacks_outputs_answer_what_an_operator_asks_first(stage: Stage) -> None:
-    outputs = at(stage).stack_outputs
+def test_the_stacks_outputs_answer_what_an_operator_asks_first(stage: Stage, version: str) -> None:
+    graph = at(stage, version)
+    outputs = graph.stack_outputs
     assert outputs["stage"] == stage.value
     osm_version, osm_namespace = ({"osm": "1.2.4"}, {"osm": "osm-system"}) if stage.meshed else ({}, {})
-    assert outputs["versions"] == {"dapr": "1.12.0", **osm_version}
-    assert outputs["namespaces"] == {"dapr": "dapr-system", "apps": "dapr-test", **osm_namespace}
+    assert outputs["versions"] == {"dapr": version, **osm_version}
+    assert outputs["namespaces"] == {"dapr": "dapr-system", "apps": ["dapr-test"], **osm_namespace}
     assert outputs["verification"] == FINDINGS
     assert outputs["watchOrders"] == "kubectl logs -n dapr-test deploy/nodeapp -c node -f"
-    assert outputs["expectation"] == environment(stage, "verification-run")["OPERATION_EXPECTATION"]
+    assert outputs["expectation"] == environment(graph, "verification-run")["OPERATION_EXPECTATION"]
     assert set(outputs) == {
         "stage",
         "versions",
@@ -554,25 +669,32 @@ def test_the_stacks_outputs_answer_what_an_operator_asks_first(stage: Stage) -> 
     }
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_expectation_in_the_outputs_is_one_to_verify_by(stage: Stage) -> None:
-    text = at(stage).stack_outputs["expectation"]
-    assert Expectation.from_json(text) == expectation(stage, DAPR_RELEASE, versions.OSM_RELEASE, 120)
+def test_the_expectation_in_the_outputs_is_one_to_verify_by(stage: Stage, version: str) -> None:
+    text = at(stage, version).stack_outputs["expectation"]
+    assert Expectation.from_json(text) == promised(stage, version)
 
 
-def test_without_a_mesh_nothing_is_excluded_from_it() -> None:
-    assert at(Stage.DAPR).stack_outputs["exclusions"] == {"ipRanges": [], "meshPorts": [], "podPorts": []}
+@pytest.mark.parametrize("version", RELEASES)
+def test_without_a_mesh_nothing_is_excluded_from_it(version: str) -> None:
+    assert at(Stage.DAPR, version).stack_outputs["exclusions"] == {"ipRanges": [], "meshPorts": [], "podPorts": []}
 
 
+@pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
-def test_no_output_is_without_a_value(stage: Stage) -> None:
-    assert None not in [value for value, _ in leaves(at(stage).stack_outputs)], "Pulumi would leave it out"
+def test_no_output_is_without_a_value(stage: Stage, version: str) -> None:
+    assert None not in [value for value, _ in leaves(at(stage, version).stack_outputs)], "Pulumi would leave it out"
 
 
 @pytest.mark.parametrize("stage", MESHED)
 def test_the_exclusions_in_force_are_an_output_with_the_reason_for_each(stage: Stage) -> None:
-    exclusions = at(stage).stack_outputs["exclusions"]
+    exclusions = at(stage, PAGE).stack_outputs["exclusions"]
     assert [row["cidr"] for row in exclusions["ipRanges"]] == ["10.96.0.1/32"]
-    assert [row["port"] for row in exclusions["meshPorts"]] == [50005, 8201, 6379]
-    assert {row["port"] for row in exclusions["podPorts"]} == {80, 443}
+    assert excluded(at(stage, PAGE), "meshPorts") == [
+        (50005, "dapr-placement-server"),
+        (8201, "dapr-placement-server"),
+        (6379, "redis"),
+    ]
+    assert excluded(at(stage, PAGE), "podPorts") == [(80, "dapr-api"), (443, "dapr-sentry"), (80, "dapr-sentry")]
     assert all(row["reason"] for rows in exclusions.values() for row in rows)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pytest
 
-from model.expectation import Expectation
 from model.stage import Stage
-from operations import verify as verification
-from tests.unit.live_cluster import LiveCluster
+from operations import order_stream, verify
+from operations.errors import OperationError
 
-from .program import RELEASES, STAGES, at
-from .recording import Graph
+from .live import LiveApps
+from .program import BY_ADDRESS, BY_NAME_FORMAT, MESHED, RELEASES, STAGES, at
+from .views import PODS, expected_by
 
-MESHED = [stage for stage in STAGES if stage.meshed]
-PODS = ("hello-nodeapp", "hello-pythonapp")
+ROUTES = {version: "smi-tcp-routes" if version in BY_ADDRESS else "smi-routes" for version in RELEASES}
 
 # After, before.
 EVERYWHERE = [
@@ -78,7 +74,8 @@ def test_a_namespace_comes_before_everything_that_lives_in_it(stage: Stage, vers
         if home is not None:
             seen += 1
             assert homes[home] in graph.before(one.name), f"{one.name} lives in {home}"
-    assert seen >= (9 if version == "1.12.0" else 10), "there are that many at the least"
+    more = len(PODS) if version in BY_ADDRESS else int(version in BY_NAME_FORMAT)
+    assert seen >= 9 + more, "there are that many at the least"
 
 
 @pytest.mark.parametrize("version", RELEASES)
@@ -89,10 +86,35 @@ def test_pods_come_after_the_service_accounts_that_they_run_as(stage: Stage, ver
         assert f"{pod}-account" in graph.before(pod)
 
 
-def test_routes_come_before_the_traffic_target_that_names_them() -> None:
-    graph = at(Stage.SMI)
-    assert "smi-routes" in graph.direct("smi-traffic-target")
-    assert {"osm-mesh-ready", "hello-namespace", "smi-withdraw"} <= graph.before("smi-routes")
+@pytest.mark.parametrize("version", RELEASES)
+def test_routes_come_before_the_traffic_target_that_names_them(version: str) -> None:
+    graph, routes = at(Stage.SMI, version), ROUTES[version]
+    assert routes in graph.direct("smi-traffic-target")
+    assert {"osm-mesh-ready", "hello-namespace", "smi-withdraw"} <= graph.before(routes)
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_callers_get_new_pods_once_all_policies_are_what_they_are_to_be(version: str) -> None:
+    graph = at(Stage.SMI, version)
+    wanted = {"smi-withdraw", ROUTES[version], "smi-traffic-target", *PODS}
+    assert wanted <= graph.before("smi-revoke"), "a pod that comes earlier could slip through"
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_where_nothing_is_allowed_callers_get_new_pods_once_all_policies_are_withdrawn(version: str) -> None:
+    assert {"smi-withdraw", *PODS} <= at(Stage.LOCKED, version).before("smi-revoke")
+
+
+@pytest.mark.parametrize("version", BY_ADDRESS)
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("pod", PODS)
+def test_a_service_of_daprs_comes_after_the_deployment_that_owns_it(stage: Stage, version: str, pod: str) -> None:
+    graph = at(stage, version)
+    assert pod in graph.direct(f"{pod}-dapr-service")
+    assert {name for name in graph.resources if f"{pod}-dapr-service" in graph.direct(name)} <= {
+        "smi-revoke",
+        "verification-run",
+    }
 
 
 @pytest.mark.parametrize("version", RELEASES)
@@ -117,8 +139,9 @@ def test_nothing_waits_for_itself(stage: Stage, version: str) -> None:
     assert not [name for name in graph.resources if name in graph.before(name)]
 
 
-def test_without_a_mesh_nothing_of_osm_is_there_or_waited_for() -> None:
-    graph = at(Stage.DAPR)
+@pytest.mark.parametrize("version", RELEASES)
+def test_without_a_mesh_nothing_of_osm_is_there_or_waited_for(version: str) -> None:
+    graph = at(Stage.DAPR, version)
     said = repr([(one.type, one.name, one.inputs) for one in graph.everything if one.name != "verification-run"])
     for word in ("osm-system", "osm-mesh", "smi", "exclusions", "monitored-by", "sidecar-injection: enabled"):
         assert word not in said.lower().replace("dapr-osm", "")
@@ -128,24 +151,30 @@ def test_without_a_mesh_nothing_of_osm_is_there_or_waited_for() -> None:
 @pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", [Stage.PERMISSIVE, Stage.LOCKED])
 def test_where_there_are_no_policies_none_is_declared(stage: Stage, version: str) -> None:
-    assert "smi-routes" not in at(stage, version)
-    assert "smi-traffic-target" not in at(stage, version)
+    assert not [one.name for one in at(stage, version).resources.values() if "smi-spec.io" in one.type]
 
 
-def expectation_of(graph: Graph) -> Expectation:
-    environment: Mapping[str, Any] = graph["verification-run"].inputs["environment"]
-    return Expectation.from_json(environment["OPERATION_EXPECTATION"])
-
-
-@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage.orders_flow and not stage.policies])
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if not stage.enforces])
 def test_policies_of_the_stage_that_was_left_do_not_fail_the_next_stages_verification(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pulumi deletes what is no longer declared after all else, so also after the verification."""
-    monkeypatch.setattr(verification, "POLL_SECONDS", 0)
-    graph = at(stage)
-    expected = expectation_of(graph)
-    cluster = LiveCluster(expected)
-    if "smi-withdraw" not in graph.before("verification-run"):
-        cluster.allow()  # the last stage's policies are still there
-    assert verification.verify(cluster, expected)["stage"] == stage.value
+    monkeypatch.setattr(order_stream, "POLL_SECONDS", 0)
+    graph = at(stage, version)
+    assert "smi-withdraw" not in graph.before("verification-run"), "so the last stage's policies are still there"
+    left = expected_by(at(Stage.SMI, version)).policies or ()
+    cluster = LiveApps(expected_by(graph), policies=left)
+    assert verify.verify(cluster, expected_by(graph))["stage"] == stage.value
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_policies_that_stand_as_declared_are_what_the_last_stages_verification_looks_for(
+    version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(order_stream, "POLL_SECONDS", 0)
+    expected = expected_by(at(Stage.SMI, version))
+    cluster = LiveApps(expected, policies=expected.policies or ())
+    assert verify.verify(cluster, expected)["policies"] == list(expected.policies or ())
+    with pytest.raises(OperationError, match="TrafficTarget/dapr-test/pythodapp-traffic-target does not exist"):
+        verify.verify(LiveApps(expected), expected)

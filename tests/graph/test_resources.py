@@ -6,8 +6,9 @@ import pytest
 
 from model.stage import Stage
 
-from .program import RELEASES, STAGES, at, run
+from .program import BY_ADDRESS, BY_DNS_NAME, BY_NAME_FORMAT, RELEASES, STAGES, at, run
 from .recording import Graph
+from .views import changed, outputs
 
 NAMESPACE = "kubernetes:core/v1:Namespace"
 SERVICE = "kubernetes:core/v1:Service"
@@ -63,31 +64,59 @@ MESH: set[Row] = {
         "exclusions",
     ),
 }
-WITHDRAWAL: set[Row] = {(f"{OURS}:SmiPolicies", "smi", None, ""), (COMMAND, "smi-withdraw", None, "smi")}
+WITHDRAWAL: set[Row] = {
+    (f"{OURS}:SmiPolicies", "smi", None, ""),
+    (COMMAND, "smi-withdraw", None, "smi"),
+    (COMMAND, "smi-revoke", None, "smi"),
+}
 ACCOUNTS: set[Row] = {
     (ACCOUNT, "hello-nodeapp-account", "nodeapp", "hello"),
     (ACCOUNT, "hello-pythonapp-account", "pythonapp", "hello"),
 }
-POLICIES: set[Row] = {
-    ("kubernetes:specs.smi-spec.io/v1alpha4:HTTPRouteGroup", "smi-routes", "nodeapp-service-routes", "smi"),
-    (
-        "kubernetes:access.smi-spec.io/v1alpha3:TrafficTarget",
-        "smi-traffic-target",
-        "pythodapp-traffic-target",
-        "smi",
-    ),
+SMI = "smi-spec.io"
+TARGET: Row = (
+    f"kubernetes:access.{SMI}/v1alpha3:TrafficTarget",
+    "smi-traffic-target",
+    "pythodapp-traffic-target",
+    "smi",
+)
+HTTP: set[Row] = {
+    TARGET,
+    (f"kubernetes:specs.{SMI}/v1alpha4:HTTPRouteGroup", "smi-routes", "nodeapp-service-routes", "smi"),
 }
-EXPECTED: dict[Stage, set[Row]] = {
+TCP: set[Row] = {
+    TARGET,
+    (f"kubernetes:specs.{SMI}/v1alpha4:TCPRoute", "smi-tcp-routes", "nodeapp-service-routes", "smi"),
+}
+COMMON: dict[Stage, set[Row]] = {
     Stage.DAPR: DAPR_STAGE,
     Stage.PERMISSIVE: DAPR_STAGE | MESH,
     Stage.LOCKED: DAPR_STAGE | MESH | ACCOUNTS | WITHDRAWAL,
-    Stage.SMI: DAPR_STAGE | MESH | ACCOUNTS | WITHDRAWAL | POLICIES,
+    Stage.SMI: DAPR_STAGE | MESH | ACCOUNTS | WITHDRAWAL,
 }
-# What a Dapr release adds, at every stage.
+CONFIGURATION: set[Row] = {("kubernetes:dapr.io/v1alpha1:Configuration", "hello-configuration", "mesh-names", "hello")}
+DAPR_SERVICES: set[Row] = {
+    (SERVICE, "hello-nodeapp-dapr-service", "nodeapp-dapr", "hello"),
+    (SERVICE, "hello-pythonapp-dapr-service", "pythonapp-dapr", "hello"),
+}
+# What a release's way through the mesh adds at every stage, and its policies.
 ADDED_BY: dict[str, set[Row]] = {
-    "1.12.0": set(),
-    "1.18.1": {("kubernetes:dapr.io/v1alpha1:Configuration", "hello-configuration", "mesh-names", "hello")},
+    **dict.fromkeys(BY_DNS_NAME, set()),
+    **dict.fromkeys(BY_ADDRESS, DAPR_SERVICES),
+    **dict.fromkeys(BY_NAME_FORMAT, CONFIGURATION),
 }
+POLICIES: dict[str, set[Row]] = {
+    **dict.fromkeys((*BY_DNS_NAME, *BY_NAME_FORMAT), HTTP),
+    **dict.fromkeys(BY_ADDRESS, TCP),
+}
+
+
+def expected(stage: Stage, version: str) -> set[Row]:
+    return COMMON[stage] | ADDED_BY[version] | (POLICIES[version] if stage.policies else set())
+
+
+def test_every_release_is_tried_here() -> None:
+    assert set(ADDED_BY) == set(POLICIES) == set(RELEASES)
 
 
 def rows(graph: Graph) -> set[Row]:
@@ -97,22 +126,25 @@ def rows(graph: Graph) -> set[Row]:
 @pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_has_exactly_these_resources(stage: Stage, version: str) -> None:
-    assert rows(at(stage, version)) == EXPECTED[stage] | ADDED_BY[version]
+    assert rows(at(stage, version)) == expected(stage, version)
 
 
 @pytest.mark.parametrize("version", RELEASES)
 def test_only_the_last_move_of_the_walkthrough_adds_nothing_but_policies(version: str) -> None:
     locked, smi = at(Stage.LOCKED, version), at(Stage.SMI, version)
-    assert rows(smi) - rows(locked) == POLICIES
-    changed = {name for name in locked.resources if locked[name].inputs != smi[name].inputs}
-    assert changed == {"smi-withdraw", "verification-run"}, "no pod is rolled and no list changed by it"
+    assert rows(smi) - rows(locked) == POLICIES[version]
+    assert rows(locked) <= rows(smi)
+    assert changed(locked, smi) == {"smi-withdraw", "smi-revoke", "verification-run"}, (
+        "no pod is rolled and no list changed by it"
+    )
 
 
 @pytest.mark.parametrize("version", RELEASES)
 def test_the_move_from_permissive_to_locked_touches_only_what_it_is_about(version: str) -> None:
     before, after = at(Stage.PERMISSIVE, version), at(Stage.LOCKED, version)
-    changed = {name for name in before.resources if before[name].inputs != after[name].inputs}
-    assert changed == {
+    assert rows(after) - rows(before) == ACCOUNTS | WITHDRAWAL
+    assert rows(before) <= rows(after)
+    assert changed(before, after) == {
         "exclusions-patch",
         "hello-dapr-secret-reader",
         "hello-nodeapp",
@@ -126,8 +158,9 @@ def test_the_move_from_permissive_to_locked_touches_only_what_it_is_about(versio
 @pytest.mark.parametrize("version", RELEASES)
 def test_the_move_into_the_mesh_touches_the_apps_and_their_namespace_only(version: str) -> None:
     before, after = at(Stage.DAPR, version), at(Stage.PERMISSIVE, version)
-    changed = {name for name in before.resources if before[name].inputs != after[name].inputs}
-    assert changed == {"hello-namespace", "hello-nodeapp", "hello-pythonapp", "verification-run"}
+    assert rows(after) - rows(before) == MESH
+    assert rows(before) <= rows(after)
+    assert changed(before, after) == {"hello-namespace", "hello-nodeapp", "hello-pythonapp", "verification-run"}
 
 
 @pytest.mark.parametrize("version", RELEASES)
@@ -142,7 +175,7 @@ def test_a_second_run_of_the_same_config_declares_the_same(stage: Stage, version
 @pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_first_preview_shows_the_same_resources_as_the_update(stage: Stage, version: str) -> None:
-    assert rows(run(stage=stage.value, daprVersion=version, preview=True)) == EXPECTED[stage] | ADDED_BY[version]
+    assert rows(run(stage=stage.value, daprVersion=version, preview=True)) == expected(stage, version)
 
 
 @pytest.mark.parametrize("version", RELEASES)
@@ -153,10 +186,21 @@ def test_nothing_on_the_cluster_is_read_by_pulumi_itself(stage: Stage, version: 
     assert not [one.name for one in graph.everything if one.read], "every refresh would report it as changed"
 
 
-def test_services_of_the_control_planes_are_never_made_here() -> None:
-    graphs = [at(stage, version) for stage in STAGES for version in RELEASES]
-    made = {one.object_name for graph in graphs for one in graph.of_type(SERVICE)}
-    assert made == {"redis", "nodeapp"}
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("stage", STAGES)
+def test_services_of_the_control_planes_are_never_made_here(stage: Stage, version: str) -> None:
+    made = {one.object_name for one in at(stage, version).of_type(SERVICE)}
+    of_daprd = {"nodeapp-dapr", "pythonapp-dapr"} if version in BY_ADDRESS else set()
+    assert made == {"redis", "nodeapp"} | of_daprd
+
+
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("stage", STAGES)
+def test_nothing_is_left_on_the_cluster_when_it_goes_but_services_that_daprs_operator_takes_over(
+    stage: Stage, version: str
+) -> None:
+    kept = {one.name for one in at(stage, version).everything if one.retain_on_delete}
+    assert kept == {name for _, name, _, _ in (DAPR_SERVICES if version in BY_ADDRESS else set())}
 
 
 # --- components -------------------------------------------------------------------------------------------------
@@ -187,12 +231,12 @@ def test_every_component_registers_outputs_that_are_known(stage: Stage, version:
 
 @pytest.mark.parametrize("version", RELEASES)
 def test_components_register_exactly_the_outputs_that_they_declare(version: str) -> None:
-    outputs = {name: set(one.outputs or {}) for name, one in at(Stage.SMI, version).components.items()}
-    assert outputs == {
+    graph = at(Stage.SMI, version)
+    assert {name: set(outputs(graph, name)) for name in graph.components} == {
         "dapr": {"namespace", "services", "version", "digest"},
         "osm": {"namespace", "version", "digest"},
         "exclusions": {"exclusions", "pod_annotation", "injection_digest", "digest"},
-        "hello": {"namespace", "digest"},
+        "hello": {"namespaces", "digest"},
         "hello-redis": {"secret_name", "access_digest", "digest"},
         "smi": {"digest"},
         "verification": {"findings"},

@@ -1,0 +1,315 @@
+"""Dapr 1.16.0, stage by stage: exactly how the graph of a release whose calls ride the mesh as TCP differs.
+
+It is compared with the page's release; whatever is said of that elsewhere holds for everything that is not named here.
+1.14.0 is the same but for one of the scheduler's Services and OSM's answer to daprd's probe.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from model.stage import Stage
+
+from .program import BY_ADDRESS, MESHED, PAGE, STAGES, at, run
+from .recording import UNKNOWN, Graph
+from .views import (
+    PODS,
+    PORT_LIST,
+    annotations_of,
+    changed,
+    covers,
+    declared_policies,
+    differing,
+    digests,
+    environment,
+    excluded,
+    expected_by,
+    identity,
+    outputs,
+    traffic,
+)
+
+NEW = "1.16.0"
+SERVICE = "kubernetes:core/v1:Service"
+SERVICES = tuple(f"{pod}-dapr-service" for pod in PODS)
+HTTP, TCP = "smi-routes", "smi-tcp-routes"
+
+
+def new(stage: Stage = Stage.SMI) -> Graph:
+    return at(stage, NEW)
+
+
+def pair(stage: Stage) -> tuple[Graph, Graph]:
+    return at(stage, PAGE), new(stage)
+
+
+def service(app: str, label: str) -> dict[str, Any]:
+    """The Service of an app's daprd, as Dapr's operator makes it, but for the protocol of calls between sidecars."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": f"{app}-dapr",
+            "namespace": "dapr-test",
+            "labels": {"dapr.io/enabled": "true"},
+            "annotations": {"dapr.io/app-id": app, "pulumi.com/patchForce": "true"},
+            "ownerReferences": [
+                {
+                    "apiVersion": "apps/v1",
+                    "kind": "Deployment",
+                    "name": app,
+                    "uid": f"uid-of-hello-{app}",
+                    "controller": True,
+                    "blockOwnerDeletion": True,
+                }
+            ],
+        },
+        "spec": {
+            "clusterIP": "None",
+            "selector": {"app": label},
+            "ports": [
+                {"name": "dapr-http", "port": 80, "targetPort": 3500, "protocol": "TCP"},
+                {"name": "dapr-grpc", "port": 50001, "targetPort": 50001, "protocol": "TCP"},
+                {
+                    "name": "dapr-internal",
+                    "port": 50002,
+                    "targetPort": 50002,
+                    "protocol": "TCP",
+                    "appProtocol": "tcp",
+                },
+                {"name": "dapr-metrics", "port": 9090, "targetPort": 9090, "protocol": "TCP"},
+            ],
+        },
+    }
+
+
+# --- the Services of daprds -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", BY_ADDRESS)
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("app", "label"), [("nodeapp", "node"), ("pythonapp", "python")])
+def test_every_app_has_the_service_of_its_daprd_with_calls_declared_as_tcp(
+    stage: Stage, version: str, app: str, label: str
+) -> None:
+    graph = at(stage, version)
+    made = graph[f"hello-{app}-dapr-service"]
+    assert made.type == SERVICE
+    assert graph.parent_of(made) == "hello"
+    assert made.provider == "cluster", "by server-side apply it takes over what the operator may have made"
+    assert made.inputs == service(app, label)
+    assert graph.direct(made.name) == {f"hello-{app}", "hello-namespace"}, "and no pod waits for it"
+
+
+@pytest.mark.parametrize("version", BY_ADDRESS)
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("name", SERVICES)
+def test_it_stays_for_daprs_operator_when_it_is_no_longer_declared(stage: Stage, version: str, name: str) -> None:
+    made = at(stage, version)[name]
+    assert made.retain_on_delete, "else a newer release would lose it after its operator has taken it over"
+    assert not made.delete_before_replace
+
+
+@pytest.mark.parametrize("version", BY_ADDRESS)
+@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize("app", ["nodeapp", "pythonapp"])
+def test_it_selects_the_pods_of_the_deployment_that_owns_it(stage: Stage, version: str, app: str) -> None:
+    graph = at(stage, version)
+    pods = graph[f"hello-{app}"].inputs["spec"]["template"]["metadata"]["labels"]
+    assert graph[f"hello-{app}-dapr-service"].inputs["spec"]["selector"] == pods
+
+
+def test_a_first_preview_knows_all_of_it_but_who_owns_it() -> None:
+    preview = run(daprVersion=NEW, preview=True)
+    for name in SERVICES:
+        assert differing(preview[name].inputs, new()[name].inputs) == {("metadata", "ownerReferences")}
+        (owner,) = preview[name].inputs["metadata"]["ownerReferences"]
+        assert owner["uid"] is UNKNOWN
+
+
+@pytest.mark.parametrize("version", BY_ADDRESS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_daprs_operator_leaves_these_services_alone(stage: Stage, version: str) -> None:
+    assert at(stage, version)["dapr-release"].inputs["values"] == {
+        "global": {"mtls": {"enabled": False}, "tag": version},
+        "dapr_operator": {"serviceReconciler": {"enabled": False}},
+    }
+
+
+@pytest.mark.parametrize("version", BY_ADDRESS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_no_configuration_tells_sidecars_how_to_find_each_other(stage: Stage, version: str) -> None:
+    graph = at(stage, version)
+    assert not [one for one in graph.everything if one.type.endswith(":Configuration")]
+    for pod in PODS:
+        assert not {"dapr.io/config", "dapr-osm/configuration"} & annotations_of(graph, pod).keys()
+
+
+# --- policies ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", BY_ADDRESS)
+def test_the_pages_permission_is_one_for_connections_to_the_port_of_calls(version: str) -> None:
+    graph = at(Stage.SMI, version)
+    owned = {"namespace": "dapr-test", "labels": {"app.kubernetes.io/managed-by": "dapr-osm"}}
+    assert graph[TCP].inputs == {
+        "apiVersion": "specs.smi-spec.io/v1alpha4",
+        "kind": "TCPRoute",
+        "metadata": {"name": "nodeapp-service-routes", **owned},
+        "spec": {"matches": {"ports": [50002]}},
+    }
+    assert graph["smi-traffic-target"].inputs == {
+        "apiVersion": "access.smi-spec.io/v1alpha3",
+        "kind": "TrafficTarget",
+        "metadata": {"name": "pythodapp-traffic-target", **owned},
+        "spec": {
+            "destination": {"kind": "ServiceAccount", "name": "nodeapp", "namespace": "dapr-test"},
+            "rules": [{"kind": "TCPRoute", "name": "nodeapp-service-routes"}],
+            "sources": [{"kind": "ServiceAccount", "name": "pythonapp", "namespace": "dapr-test"}],
+        },
+    }
+    assert HTTP not in graph
+
+
+def test_the_routes_of_the_other_way_are_withdrawn_before_the_traffic_target_is_changed() -> None:
+    one, other = pair(Stage.SMI)
+    assert set(declared_policies(one)) - set(declared_policies(other)) == {
+        "HTTPRouteGroup/dapr-test/nodeapp-service-routes"
+    }
+    assert {"smi-withdraw", TCP} <= other.before("smi-traffic-target")
+
+
+# --- exclusions -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", BY_ADDRESS)
+@pytest.mark.parametrize("stage", MESHED)
+def test_the_mesh_config_excludes_the_schedulers_and_never_the_calls(stage: Stage, version: str) -> None:
+    assert traffic(at(stage, version)) == {
+        "enableEgress": True,
+        "enablePermissiveTrafficPolicyMode": stage.permissive,
+        "outboundIPRangeExclusionList": ["10.96.0.1/32"],
+        "outboundPortExclusionList": [50005, 8201, 6379, 50006],
+    }
+    for pod in PODS:
+        assert annotations_of(at(stage, version), pod)[PORT_LIST] == "80,443"
+
+
+@pytest.mark.parametrize("version", BY_ADDRESS)
+@pytest.mark.parametrize("stage", MESHED)
+def test_the_exclusions_in_force_are_an_output(stage: Stage, version: str) -> None:
+    graph = at(stage, version)
+    assert excluded(graph, "meshPorts") == [
+        (50005, "dapr-placement-server"),
+        (8201, "dapr-placement-server"),
+        (6379, "redis"),
+        (50006, "dapr-scheduler-server"),
+    ]
+    assert excluded(graph, "podPorts") == [
+        (443, "dapr-api"),
+        (80, "dapr-api"),
+        (443, "dapr-sentry"),
+        *([] if version == "1.14.0" else [(443, "dapr-scheduler-server-a")]),
+    ]
+
+
+# --- what is expected -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", BY_ADDRESS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_connections_are_counted_instead_of_calls(stage: Stage, version: str) -> None:
+    expected = expected_by(at(stage, version))
+    assert expected.by_http is False
+    assert expected.through_envoys is stage.meshed
+    probe = ["osm-healthcheck"] if version == "1.16.0" else []
+    mesh = ["envoy", *probe] if stage.meshed else []
+    assert {app.name: app.containers for app in expected.apps} == {
+        "nodeapp": tuple(sorted(["daprd", "node", *mesh])),
+        "pythonapp": tuple(sorted(["daprd", "python", *mesh])),
+    }
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_nothing_else_is_expected_differently(stage: Stage) -> None:
+    one, other = (json.loads(environment(graph, "verification-run")["OPERATION_EXPECTATION"]) for graph in pair(stage))
+    assert differing(one, other) == {("by_http",)} | ({("apps",)} if stage.meshed else set()) | (
+        {("policies",)} if stage.policies else set()
+    )
+    for app in (*one["apps"], *other["apps"]):
+        app["containers"] = [name for name in app["containers"] if name != "osm-healthcheck"]
+    assert one["apps"] == other["apps"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_stacks_outputs_differ_in_what_the_release_is(stage: Stage) -> None:
+    one, other = (graph.stack_outputs for graph in pair(stage))
+    assert differing(one, other) == {("versions", "dapr"), ("expectation",)} | (
+        {("exclusions", "meshPorts"), ("exclusions", "podPorts")} if stage.meshed else set()
+    )
+
+
+# --- from one release to the other ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_both_releases_have_the_same_resources_but_for_these(stage: Stage) -> None:
+    one, other = pair(stage)
+    assert set(other.resources) - set(one.resources) == {*SERVICES, *([TCP] if stage.policies else [])}
+    assert set(one.resources) - set(other.resources) == ({HTTP} if stage.policies else set())
+    assert set(one.components) == set(other.components)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_change_of_the_release_replaces_nothing(stage: Stage) -> None:
+    one, other = pair(stage)
+    for name in one.resources.keys() & other.resources.keys():
+        assert identity(one[name]) == identity(other[name]), name
+        assert not one[name].delete_before_replace
+        assert "triggers" not in other[name].inputs
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_change_of_the_release_updates_just_what_it_is_about(stage: Stage) -> None:
+    one, other = pair(stage)
+    found = {name: differing(one[name].inputs, other[name].inputs) for name in changed(one, other)}
+    annotation = ("spec", "template", "metadata", "annotations")
+    injected = {(*annotation, "dapr-osm/interception")} if stage.meshed else set()
+    expected = {
+        "dapr-crds": {("environment", "OPERATION_CHART_VERSION")},
+        "dapr-release": {("version",), ("values", "global", "tag"), ("values", "dapr_operator")},
+        "dapr-injector-ready": {("environment", "OPERATION_RELEASE")},
+        "dapr-services": {("environment", "OPERATION_SERVICES"), ("environment", "OPERATION_RELEASE")},
+        **dict.fromkeys(PODS, {(*annotation, "dapr-osm/dapr")} | injected),
+        "verification-run": {("environment", "OPERATION_COVERS"), ("environment", "OPERATION_EXPECTATION")},
+    }
+    if stage.meshed:
+        expected["exclusions-patch"] = {("spec", "traffic", "outboundPortExclusionList")}
+    if stage.policies:
+        expected["smi-withdraw"] = {("environment", "OPERATION_DECLARED")}
+        expected["smi-traffic-target"] = {("spec", "rules")}
+    assert found == expected
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_comes_before_what_differs_by_the_new_resources_only(stage: Stage) -> None:
+    one, other = pair(stage)
+    for name in one.resources.keys() & other.resources.keys():
+        assert other.direct(name) - one.direct(name) <= {*SERVICES, TCP}
+        assert one.direct(name) - other.direct(name) <= {HTTP}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_release_is_in_the_digests_of_what_it_changes(stage: Stage) -> None:
+    one, other = (digests(graph) for graph in pair(stage))
+    assert {name for name in one if one[name] != other[name]} == {
+        "dapr",
+        "hello",
+        *(["exclusions"] if stage.meshed else []),
+        *(["smi"] if stage.policies else []),
+    }
+    assert covers(at(stage, PAGE)) != covers(new(stage))
+    assert outputs(new(stage), "dapr")["version"] == NEW

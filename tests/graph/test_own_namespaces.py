@@ -1,0 +1,80 @@
+"""Other namespaces than the page's reach everything."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from model.stage import Stage
+
+from .program import BY_NAME_FORMAT, CREDENTIALS, RELEASES, SERVICES_OF, STAGES, at, moved_to, run
+from .recording import Graph, revealed
+from .views import environment, expected_by
+
+NAMESPACES: dict[str, Any] = {"daprNamespace": "a-dapr", "osmNamespace": "a-mesh", "appsNamespace": "a-home"}
+RENAMED = {"dapr-system": "a-dapr", "osm-system": "a-mesh", "dapr-test": "a-home"}
+
+
+def moved(stage: Stage, version: str, **more: Any) -> Graph:
+    services = moved_to("a-dapr", SERVICES_OF[version])
+    return run(stage=stage.value, daprVersion=version, services=services, **NAMESPACES, **more)
+
+
+def said(graph: Graph) -> str:
+    everything = [(one.urn, one.inputs, one.outputs, one.parent) for one in graph.everything]
+    return repr(everything) + repr(graph.stack_outputs)
+
+
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("stage", STAGES)
+def test_none_of_the_pages_namespaces_is_named_anywhere(stage: Stage, version: str) -> None:
+    text = said(moved(stage, version, registryCredentials=CREDENTIALS))
+    for namespace in RENAMED:
+        assert namespace not in text
+
+
+@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("stage", STAGES)
+def test_everything_else_is_as_in_the_pages_namespaces(stage: Stage, version: str) -> None:
+    one, other = at(stage, version), moved(stage, version)
+    assert {r.urn: (r.parent, r.provider, r.dependencies) for r in one.everything} == {
+        r.urn: (r.parent, r.provider, r.dependencies) for r in other.everything
+    }
+    # Digests of what names a namespace follow from it.
+    digests = {"dapr-osm/configuration", "OPERATION_COVERS"}
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items() if key not in digests}
+        if isinstance(value, list):
+            return [plain(inner) for inner in value]
+        if isinstance(value, str):
+            for name, new in RENAMED.items():
+                value = value.replace(name, new)
+        return value
+
+    for name in one.resources:
+        assert plain(revealed(one[name].inputs)) == plain(revealed(other[name].inputs)), name
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_each_is_where_it_is_asked_for(version: str) -> None:
+    graph = moved(Stage.SMI, version)
+    for prefix, namespace in (("dapr", "a-dapr"), ("osm", "a-mesh")):
+        assert graph[f"{prefix}-namespace"].object_name == namespace
+        assert graph[f"{prefix}-release"].inputs["namespace"] == namespace
+        assert environment(graph, f"{prefix}-cluster-wide")["OPERATION_NAMESPACE"] == namespace
+    assert graph["exclusions-patch"].inputs["metadata"]["namespace"] == "a-mesh"
+    assert environment(graph, "osm-mesh-ready")["OPERATION_NAMESPACE"] == "a-mesh"
+    assert environment(graph, "dapr-injector-ready")["OPERATION_NAMESPACE"] == "a-dapr"
+    looked_up = json.loads(environment(graph, "dapr-services")["OPERATION_SERVICES"])
+    assert {service.partition("/")[0] for service in looked_up} == {"default", "a-dapr"}
+    assert json.loads(environment(graph, "smi-withdraw")["OPERATION_NAMESPACES"]) == ["a-home"]
+    assert expected_by(graph).namespaces == ("a-home",)
+    assert graph.stack_outputs["namespaces"] == {"dapr": "a-dapr", "apps": ["a-home"], "osm": "a-mesh"}
+    assert graph.stack_outputs["watchOrders"] == "kubectl logs -n a-home deploy/nodeapp -c node -f"
+    if version in BY_NAME_FORMAT:
+        (route,) = graph["hello-configuration"].inputs["spec"]["nameResolution"]["configuration"].values()
+        assert route == "{appid}-dapr.a-home.svc.cluster.local:50002"

@@ -1,0 +1,205 @@
+"""A cluster that lacks what the stack needs, or that it would harm, stops the program before anything is registered."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+import pytest
+
+from model.stage import Stage
+from operations.cluster import ApiError
+from operations.preconditions import DEFAULT_CLASS, ED25519, STORAGE_CLASSES
+from tests.unit.fake_cluster import FakeCluster
+
+from .program import BY_ADDRESS, BY_DNS_NAME, BY_NAME_FORMAT, STAGES, at, empty_cluster, run
+from .recording import Recorded
+
+SCHEDULED = (*BY_ADDRESS, *BY_NAME_FORMAT)
+CLAIMS = "/api/v1/namespaces/dapr-system/persistentvolumeclaims"
+BUNDLE = "/api/v1/namespaces/{namespace}/configmaps/dapr-trust-bundle"
+OTHER = "/apis/apps/v1/namespaces/{namespace}/{plural}/{name}"
+
+
+def refused(cluster: FakeCluster, *, preview: bool = False, **overrides: Any) -> str:
+    registered: list[Recorded] = []
+    with pytest.raises(pulumi.RunError) as caught:
+        run(cluster=cluster, into=registered, preview=preview, **overrides)
+    assert registered == [], "nothing may be touched on a cluster that is known to be wrong"
+    assert_only_read(cluster)
+    return str(caught.value)
+
+
+def runs(cluster: FakeCluster, **overrides: Any) -> bool:
+    graph = run(cluster=cluster, **overrides)
+    assert_only_read(cluster)
+    return "dapr-release" in graph
+
+
+def assert_only_read(cluster: FakeCluster) -> None:
+    assert {method for method, _ in cluster.requests} <= {"GET"}, "a check changes nothing"
+
+
+def with_app(
+    annotations: Mapping[str, str], *, namespace: str = "theirs", plural: str = "deployments", name: str = "cart"
+) -> FakeCluster:
+    """A cluster with somebody's app on it."""
+    cluster = empty_cluster()
+    path = OTHER.format(namespace=namespace, plural=plural, name=name)
+    cluster.add(path, spec={"template": {"metadata": {"annotations": dict(annotations)}}})
+    return cluster
+
+
+def with_root_key(kind: bytes, namespace: str = "dapr-system") -> FakeCluster:
+    """A cluster with Dapr's root certificate, whose key is of this kind."""
+    cluster = empty_cluster()
+    body = base64.b64encode(b"0\x82 a certificate " + kind + b" and so on").decode()
+    text = f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
+    cluster.add(BUNDLE.format(namespace=namespace), data={"ca.crt": text})
+    return cluster
+
+
+# --- the scheduler's volumes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
+@pytest.mark.parametrize("version", SCHEDULED)
+@pytest.mark.parametrize("stage", STAGES)
+def test_without_a_storage_class_nothing_is_registered(stage: Stage, version: str, preview: bool) -> None:
+    message = refused(FakeCluster(), stage=stage.value, daprVersion=version, preview=preview)
+    assert "the cluster has no default StorageClass. There is none." in message
+
+
+def test_a_storage_class_that_is_not_the_default_is_none() -> None:
+    cluster = FakeCluster()
+    cluster.add(f"{STORAGE_CLASSES}/slow")
+    cluster.add(f"{STORAGE_CLASSES}/fast", metadata={"annotations": {DEFAULT_CLASS: "false"}})
+    assert "no default StorageClass. There are fast, slow." in refused(cluster)
+    for named, works in (("slow", True), ("other", False)):
+        values = {"dapr_scheduler": {"cluster": {"storageClassName": named}}}
+        if works:
+            assert runs(cluster, daprValues=values)
+        else:
+            assert "StorageClass other, which does not exist" in refused(cluster, daprValues=values)
+
+
+def test_a_scheduler_in_memory_needs_no_volume() -> None:
+    assert runs(FakeCluster(), daprValues={"dapr_scheduler": {"cluster": {"inMemoryStorage": True}}})
+
+
+@pytest.mark.parametrize("version", BY_DNS_NAME)
+def test_a_release_without_a_scheduler_needs_no_volume(version: str) -> None:
+    assert runs(FakeCluster(), daprVersion=version)
+
+
+def test_a_scheduler_that_has_its_volumes_needs_no_class_any_more() -> None:
+    cluster = FakeCluster()
+    for number in range(3):
+        path = f"{CLAIMS}/dapr-scheduler-data-dir-dapr-scheduler-server-{number}"
+        cluster.add(path, status={"phase": "Bound"})
+    assert runs(cluster)
+
+
+def test_claims_are_looked_for_in_daprs_own_namespace() -> None:
+    cluster = empty_cluster()
+    assert "no default StorageClass" in refused(FakeCluster(), daprNamespace="a-dapr")
+    with pytest.raises(Exception, match="Service a-dapr/dapr-placement-server does not exist"):
+        run(cluster=cluster, daprNamespace="a-dapr")
+    assert ("GET", f"{CLAIMS.replace('dapr-system', 'a-dapr')}") in cluster.requests
+
+
+# --- other people's apps ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
+@pytest.mark.parametrize(("kind", "plural"), [("Deployment", "deployments"), ("StatefulSet", "statefulsets")])
+@pytest.mark.parametrize("version", BY_ADDRESS)
+def test_other_peoples_apps_stop_a_release_that_would_stop_serving_them(
+    version: str, kind: str, plural: str, preview: bool
+) -> None:
+    cluster = with_app({"dapr.io/enabled": "true"}, plural=plural)
+    message = refused(cluster, daprVersion=version, preview=preview)
+    assert f"no longer look after the Services of {kind} theirs/cart, which are not of this stack" in message
+
+
+@pytest.mark.parametrize("version", (*BY_DNS_NAME, *BY_NAME_FORMAT))
+def test_other_releases_leave_other_peoples_apps_as_they_are(version: str) -> None:
+    assert runs(with_app({"dapr.io/enabled": "true"}), daprVersion=version)
+
+
+@pytest.mark.parametrize("version", BY_ADDRESS)
+@pytest.mark.parametrize("annotations", [{}, {"dapr.io/enabled": "false"}], ids=str)
+def test_apps_without_dapr_are_nobodys_business(version: str, annotations: dict[str, str]) -> None:
+    assert runs(with_app(annotations), daprVersion=version)
+
+
+@pytest.mark.parametrize("version", BY_ADDRESS)
+def test_the_stacks_own_apps_are_no_other_peoples(version: str) -> None:
+    graph = at(Stage.SMI, version)
+    cluster = empty_cluster()
+    for app in ("nodeapp", "pythonapp"):
+        template = graph[f"hello-{app}"].inputs["spec"]["template"]
+        path = OTHER.format(namespace="dapr-test", plural="deployments", name=app)
+        cluster.add(path, spec={"template": {"metadata": template["metadata"]}})
+    assert runs(cluster, daprVersion=version)
+    dropped = {"apps": {"third": {"image": "i:1"}, "nodeapp": None, "pythonapp": None}}
+    assert runs(cluster, daprVersion=version, policies={"pythodapp-traffic-target": None}, **dropped), (
+        "apps that the config has dropped are there until the update deletes them"
+    )
+
+
+# --- Dapr's root key --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("preview", [False, True], ids=["update", "preview"])
+@pytest.mark.parametrize("version", ["1.12.0", "1.14.0", "1.16.0"])
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_root_key_that_sentry_can_not_read_stops_the_way_back(stage: Stage, version: str, preview: bool) -> None:
+    message = refused(with_root_key(ED25519), stage=stage.value, daprVersion=version, preview=preview)
+    assert "Dapr's root key in dapr-system is of kind ed25519" in message
+    assert f"the sentry of {version} can't read it" in message
+
+
+@pytest.mark.parametrize("version", ["1.12.0", "1.14.0", "1.16.0"])
+def test_a_root_key_of_the_older_kind_is_read_by_all(version: str) -> None:
+    assert runs(with_root_key(bytes.fromhex("06072a8648ce3d0201")), daprVersion=version)
+
+
+@pytest.mark.parametrize("version", BY_NAME_FORMAT)
+def test_a_root_key_of_the_newer_kind_is_read_by_newer_releases(version: str) -> None:
+    assert runs(with_root_key(ED25519), daprVersion=version)
+
+
+def test_a_root_key_is_looked_for_in_daprs_own_namespace() -> None:
+    cluster = with_root_key(ED25519, namespace="a-dapr")
+    assert "root key in a-dapr" in refused(cluster, daprVersion="1.12.0", daprNamespace="a-dapr")
+
+
+# --- together ---------------------------------------------------------------------------------------------------
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    cluster = with_root_key(ED25519)
+    del cluster.objects[f"{STORAGE_CLASSES}/standard"]
+    others = with_app({"dapr.io/enabled": "true"})
+    cluster.objects.update({path: one for path, one in others.objects.items() if "/apis/apps/" in path})
+    message = refused(cluster, daprVersion="1.16.0")
+    assert "this stack can't be brought to this cluster as it is:" in message
+    for part in ("no default StorageClass", "Deployment theirs/cart", "of kind ed25519"):
+        assert part in message
+
+
+class DeadCluster(FakeCluster):
+    """A cluster whose API server refuses everything."""
+
+    def request(self, method: str, path: str, query: Mapping[str, Any] | None = None, body: Any = None) -> str:
+        """Refuse."""
+        self.requests.append((method, path))
+        raise ApiError(method, path, 403, json.dumps({"message": "not yours to see"}))
+
+
+def test_a_cluster_that_does_not_let_itself_be_looked_at_is_not_touched() -> None:
+    assert "403: not yours to see" in refused(DeadCluster())
