@@ -102,9 +102,9 @@ class DaprApp:
                     "pulumi.com/patchForce": "true",
                 },
                 # A Deployment that is not there yet has metadata in a preview, but no id; so all of it is unknown then.
-                owner_references=pulumi.Output.all(deployment.id, deployment.metadata).apply(
-                    lambda known: self._owners(known[1].uid)
-                ),
+                owner_references=pulumi.Output.all(
+                    deployment.id, deployment.metadata.apply(lambda meta: meta.uid)
+                ).apply(lambda known: self._owners(known[1])),
             ),
             spec=k8s.core.v1.ServiceSpecArgs(
                 cluster_ip="None",

@@ -136,6 +136,7 @@ def test_daprs_operator_leaves_these_services_alone(stage: Stage, version: str) 
     assert at(stage, version)["dapr-release"].inputs["values"] == {
         "global": {"mtls": {"enabled": False}, "tag": version},
         "dapr_operator": {"serviceReconciler": {"enabled": False}},
+        "dapr_scheduler": {"cluster": {"storageSize": "16Gi"}},
     }
 
 
@@ -280,7 +281,12 @@ def test_a_change_of_the_release_updates_just_what_it_is_about(stage: Stage) -> 
     injected = {(*annotation, "dapr-osm/interception")} if stage.meshed else set()
     expected = {
         "dapr-crds": {("environment", "OPERATION_CHART_VERSION")},
-        "dapr-release": {("version",), ("values", "global", "tag"), ("values", "dapr_operator")},
+        "dapr-release": {
+            ("version",),
+            ("values", "global", "tag"),
+            ("values", "dapr_operator"),
+            ("values", "dapr_scheduler"),
+        },
         "dapr-injector-ready": {("environment", "OPERATION_RELEASE")},
         "dapr-services": {("environment", "OPERATION_SERVICES"), ("environment", "OPERATION_RELEASE")},
         **dict.fromkeys(PODS, {(*annotation, "dapr-osm/dapr")} | injected),
@@ -297,9 +303,16 @@ def test_a_change_of_the_release_updates_just_what_it_is_about(stage: Stage) -> 
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_comes_before_what_differs_by_the_new_resources_only(stage: Stage) -> None:
     one, other = pair(stage)
-    for name in one.resources.keys() & other.resources.keys():
+    for name in one.resources.keys() & other.resources.keys() - {"smi-withdraw"}:
         assert other.direct(name) - one.direct(name) <= {*SERVICES, TCP}
         assert one.direct(name) - other.direct(name) <= {HTTP}
+
+
+def test_policies_about_connections_come_after_the_pods_that_make_them() -> None:
+    # A TCPRoute refuses the HTTP calls of pods from before; an HTTPRouteGroup lets connections through.
+    one, other = pair(Stage.SMI)
+    assert set(PODS) <= other.direct("smi-withdraw")
+    assert not set(PODS) & one.before("smi-withdraw")
 
 
 @pytest.mark.parametrize("stage", STAGES)

@@ -129,7 +129,10 @@ def test_the_release_is_its_chart_with_mtls_off(stage: Stage) -> None:
         "namespace": "dapr-system",
         "createNamespace": False,
         "timeout": 300,
-        "values": {"global": {"mtls": {"enabled": False}, "tag": "1.18.1"}},
+        "values": {
+            "global": {"mtls": {"enabled": False}, "tag": "1.18.1"},
+            "dapr_scheduler": {"cluster": {"storageSize": "16Gi"}},
+        },
         "compat": "true",
     }
 
@@ -467,7 +470,7 @@ def test_a_change_of_the_release_updates_just_what_it_is_about(stage: Stage) -> 
     expected = {
         "dapr-cluster-wide": {("environment", "OPERATION_CRDS")},
         "dapr-crds": {("environment", "OPERATION_CHART_VERSION")},
-        "dapr-release": {("version",), ("values", "global", "tag")},
+        "dapr-release": {("version",), ("values", "global", "tag"), ("values", "dapr_scheduler")},
         "dapr-injector-ready": {("environment", "OPERATION_RELEASE")},
         "dapr-services": {("environment", "OPERATION_SERVICES"), ("environment", "OPERATION_RELEASE")},
         **dict.fromkeys(PODS, pods),
