@@ -42,7 +42,7 @@ def refused(**overrides: Any) -> str:
         ({"daprNamespace": "osm-system"}, "is used for something else too"),
         ({"appsNamespace": "default"}, "is a namespace of the cluster's own"),
         ({"apps": {"nodeapp": None}}, "names nodeapp, which is not an app"),
-        ({"apps": {"nodeapp-dapr": {"image": "i:1"}}}, "is the name of Dapr's own Service of nodeapp"),
+        ({"apps": {"nodeapp-dapr": {"image": "i:1"}}}, "is a name that is taken: Dapr's Service of nodeapp"),
         ({"apps": {"third": {}}}, "dapr-osm:apps.third.image is not set"),
         ({"apps": {"third": {"image": "i:1", "imagee": "j:1"}}}, "Did you mean dapr-osm:apps.third.image?"),
         (

@@ -254,6 +254,7 @@ def test_further_values_are_merged_into_the_charts(version: str) -> None:
     assert graph["dapr-release"].inputs["values"] == {
         "global": {"mtls": {"enabled": False}, "tag": version, "logAsJson": True},
         **({"dapr_operator": {"serviceReconciler": {"enabled": False}}} if version in BY_ADDRESS else {}),
+        **({} if version in ("1.10.9", "1.12.0") else {"dapr_scheduler": {"cluster": {"storageSize": "16Gi"}}}),
     }
     assert graph["osm-release"].inputs["values"]["osm"]["image"] == {"registry": "mirror.example/osm", "tag": "1.2.4"}
 
@@ -428,6 +429,7 @@ def test_where_calls_ride_the_mesh_as_tcp_daprs_mtls_can_be_on(stage: Stage, ver
     assert other["dapr-release"].inputs["values"] == {
         "global": {"mtls": {"enabled": True}, "tag": version},
         "dapr_operator": {"serviceReconciler": {"enabled": False}},
+        "dapr_scheduler": {"cluster": {"storageSize": "16Gi"}},
     }
     assert expected_by(one) == expected_by(other)
 

@@ -532,7 +532,7 @@ def test_further_values_are_merged_into_its_chart() -> None:
     graph = run(daprVersion=NEW, daprValues=values)
     assert graph["dapr-release"].inputs["values"] == {
         "global": {"mtls": {"enabled": False}, "tag": "1.18.1"},
-        **values,
+        "dapr_scheduler": {"cluster": {"inMemoryStorage": True, "storageSize": "16Gi"}},
     }
 
 

@@ -53,7 +53,9 @@ def promised(stage: Stage, version: str) -> Expectation:
 
 def daprs_values(version: str) -> dict[str, Any]:
     """All Helm values that Dapr's chart is given."""
-    own = {"dapr_operator": {"serviceReconciler": {"enabled": False}}} if version in BY_ADDRESS else {}
+    own: dict[str, Any] = {"dapr_operator": {"serviceReconciler": {"enabled": False}}} if version in BY_ADDRESS else {}
+    if version not in ("1.10.9", "1.12.0"):
+        own["dapr_scheduler"] = {"cluster": {"storageSize": "16Gi"}}
     return {"global": {"mtls": {"enabled": False}, "tag": version}, **own}
 
 

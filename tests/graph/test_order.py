@@ -112,6 +112,7 @@ def test_a_service_of_daprs_comes_after_the_deployment_that_owns_it(stage: Stage
     graph = at(stage, version)
     assert pod in graph.direct(f"{pod}-dapr-service")
     assert {name for name in graph.resources if f"{pod}-dapr-service" in graph.direct(name)} <= {
+        "smi-withdraw",
         "smi-revoke",
         "verification-run",
     }
