@@ -75,6 +75,7 @@ if stage.meshed:
             permissive=stage.permissive,
             enable_egress=settings.enable_egress,
             exclude_api_server=settings.exclude_api_server,
+            exclusion_set=settings.exclusion_set,
             port_scope=settings.port_scope,
             extra_ports=settings.extra_ports,
             extra_ip_ranges=settings.extra_ip_ranges,

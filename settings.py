@@ -24,7 +24,7 @@ from model import apps as model_apps
 from model import exclusions, helm_values
 from model import policies as model_policies
 from model.apps import NODE_APP, PYTHON_APP, App
-from model.exclusions import PortScope
+from model.exclusions import ExclusionSet, PortScope
 from model.names import REDIS, Namespaces
 from model.policies import Policy
 from model.stage import Stage
@@ -97,7 +97,8 @@ class Settings:
         registry_credentials: Whether credentials for a private registry were given.
         password_in_component: Whether Redis's password stands in the Component instead of a Secret.
         enable_egress: Whether Envoy sends on what it knows nothing of.
-        exclude_api_server: Whether the API server bypasses Envoy (step 4).
+        exclusion_set: All that the page excludes, or only what is needed.
+        exclude_api_server: Whether the page's set has the API server (step 4).
         port_scope: Where step 5's ports are excluded.
         extra_ports: Further ports to exclude for every pod of the mesh.
         extra_ip_ranges: Further IPv4 CIDRs to exclude for every pod of the mesh.
@@ -121,6 +122,7 @@ class Settings:
     registry_credentials: bool
     password_in_component: bool
     enable_egress: bool
+    exclusion_set: ExclusionSet
     exclude_api_server: bool
     port_scope: PortScope
     extra_ports: tuple[int, ...]
@@ -156,6 +158,7 @@ KEYS: Final = (
     "redisPassword",
     "redisPasswordIn",
     "enableEgress",
+    "exclusions",
     "excludeApiServer",
     "portScope",
     "extraPortExclusions",
@@ -261,6 +264,7 @@ def parse(
         registry_credentials=bool(reader.text("registryCredentials")),
         password_in_component=in_component,
         enable_egress=reader.flag("enableEgress", True),
+        exclusion_set=reader.choice("exclusions", {which.value: which for which in ExclusionSet}, ExclusionSet.PAGE),
         exclude_api_server=exclude_api_server,
         port_scope=reader.choice("portScope", {scope.value: scope for scope in PortScope}, PortScope.MESH),
         extra_ports=_extra_ports(reader),

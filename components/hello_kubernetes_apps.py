@@ -24,12 +24,12 @@ class Interception:
     """What of the mesh's configuration a pod is made with.
 
     Attributes:
-        pod_annotation: Value of the pods' ``openservicemesh.io/outbound-port-exclusion-list`` (step 6).
+        pod_annotation: Value of the pods' ``openservicemesh.io/outbound-port-exclusion-list`` (step 6), or None.
         digest: Fingerprint of what OSM reads at injection. A change of it rolls the pods.
         configured: What has to be done before a pod may be injected.
     """
 
-    pod_annotation: pulumi.Input[str]
+    pod_annotation: pulumi.Input[str] | None
     digest: pulumi.Input[str]
     configured: pulumi.Resource
 
@@ -194,7 +194,8 @@ class HelloKubernetesApps(pulumi.ComponentResource):
             # daprd reads it only when it starts.
             annotations["dapr-osm/configuration"] = digest(configuration)
         if mesh is not None:
-            annotations["openservicemesh.io/outbound-port-exclusion-list"] = mesh.pod_annotation
+            if mesh.pod_annotation is not None:
+                annotations["openservicemesh.io/outbound-port-exclusion-list"] = mesh.pod_annotation
             # OSM reads its lists only when it injects a pod, so another list needs another pod (step 8).
             annotations["dapr-osm/interception"] = mesh.digest
         return annotations

@@ -12,7 +12,7 @@ import pulumi_kubernetes as k8s
 from components.connection import Connection, child
 from components.digest import digest_of
 from model import exclusions, names, redis
-from model.exclusions import Exclusions, PortScope, ServicePorts
+from model.exclusions import Exclusions, ExclusionSet, PortScope, ServicePorts
 from model.names import Namespaces
 
 FIELD_MANAGER = "dapr-osm"
@@ -29,7 +29,8 @@ class MeshConfigExclusionsArgs:
         services: The Services that every daprd talks to, as the cluster has them (``DaprInstall.services``).
         permissive: Whether permissive traffic policy mode is on (step 3).
         enable_egress: Whether Envoy sends on what it knows nothing of.
-        exclude_api_server: Whether the API server's ClusterIP is excluded (step 4).
+        exclude_api_server: Whether the page's set has the API server's ClusterIP (step 4).
+        exclusion_set: All that the page excludes, or only what is needed.
         port_scope: Whether placement's and Redis's ports are excluded mesh-wide or per pod (step 5).
         extra_ports: Further ports to exclude.
         extra_ip_ranges: Further IPv4 CIDRs to exclude.
@@ -42,6 +43,7 @@ class MeshConfigExclusionsArgs:
     permissive: bool
     enable_egress: bool
     exclude_api_server: bool
+    exclusion_set: ExclusionSet
     port_scope: PortScope
     extra_ports: Sequence[int]
     extra_ip_ranges: Sequence[str]
@@ -58,13 +60,13 @@ class MeshConfigExclusions(pulumi.ComponentResource):
 
     Attributes:
         exclusions: What bypasses Envoy and why, as plain lists and dictionaries.
-        pod_annotation: Value for the apps' ``openservicemesh.io/outbound-port-exclusion-list`` (step 6).
+        pod_annotation: Value for the apps' ``openservicemesh.io/outbound-port-exclusion-list`` (step 6), or None.
         injection_digest: Fingerprint of what OSM reads at injection; pods made before a change of it are stale.
         digest: Fingerprint of what is declared here.
     """
 
     exclusions: pulumi.Output[dict[str, Any]]
-    pod_annotation: pulumi.Output[str]
+    pod_annotation: pulumi.Output[str] | None
     injection_digest: pulumi.Output[str]
     digest: pulumi.Output[str]
 
@@ -78,6 +80,8 @@ class MeshConfigExclusions(pulumi.ComponentResource):
                 services=_ports(services, args.namespaces.dapr),
                 redis_port_name=redis.PORT_NAME,
                 scope=args.port_scope,
+                which=args.exclusion_set,
+                egress=args.enable_egress,
                 extra_ports=args.extra_ports,
                 extra_ip_ranges=args.extra_ip_ranges,
             )
@@ -100,7 +104,9 @@ class MeshConfigExclusions(pulumi.ComponentResource):
             opts=child(self, args.mesh, provider=args.connection.apply),
         )
         self.exclusions = computed.apply(lambda e: e.explained())
-        self.pod_annotation = computed.apply(lambda e: e.pod_annotation)
+        # OSM refuses an empty annotation, and whether there is one is known before the ports are.
+        per_pod = exclusions.any_per_pod(args.exclusion_set, egress=args.enable_egress, scope=args.port_scope)
+        self.pod_annotation = computed.apply(lambda e: e.pod_annotation) if per_pod else None
         self.injection_digest = digest_of(lists)
         self.digest = digest_of(args.permissive, args.enable_egress, self.exclusions)
         self.register_outputs(

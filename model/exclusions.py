@@ -39,6 +39,16 @@ class PortScope(StrEnum):
     """Only for the apps' own pods, by annotation: for meshes where only some pods run Dapr."""
 
 
+class ExclusionSet(StrEnum):
+    """How much bypasses Envoy. What each missing exclusion does was measured: docs/compatibility.md."""
+
+    PAGE = "page"
+    """All that the walkthrough names (steps 4 to 6), and the scheduler's ports likewise: the default."""
+
+    MINIMAL = "minimal"
+    """What pods and orders need, and no more."""
+
+
 class UnknownPortError(ValueError):
     """A Service has no port of the names that were looked for."""
 
@@ -88,7 +98,7 @@ class Exclusions:
 
     @property
     def pod_annotation(self) -> str:
-        """The annotation's value. OSM refuses an empty one, so there is none when this is empty."""
+        """The annotation's value; see :func:`any_per_pod`."""
         return ",".join(str(port) for port in self.pod_port_numbers)
 
     def explained(self) -> dict[str, Any]:
@@ -174,22 +184,38 @@ class ServicePorts:
     scheduler_hosts: Sequence[Mapping[str, Any]] | None = None
 
 
+def _dapr_too(which: ExclusionSet, *, egress: bool) -> bool:
+    # OSM knows Redis, whose Service is in a namespace of the mesh, and nothing of Dapr's control plane: with egress on,
+    # Envoy sends on what is for that.
+    return which is ExclusionSet.PAGE or not egress
+
+
+def any_per_pod(which: ExclusionSet, *, egress: bool, scope: PortScope) -> bool:
+    """Whether :func:`compute` finds ports for the pods' annotation."""
+    return scope is PortScope.POD or _dapr_too(which, egress=egress)
+
+
 def compute(
     *,
     api_server_ip: str | None,
     services: ServicePorts,
     redis_port_name: str,
     scope: PortScope,
+    which: ExclusionSet = ExclusionSet.PAGE,
+    egress: bool = True,
     extra_ports: Sequence[int] = (),
     extra_ip_ranges: Sequence[str] = (),
 ) -> Exclusions:
     """All exclusions of a stack.
 
     Args:
-        api_server_ip: ClusterIP of ``default/kubernetes``, or None to leave the API server in the mesh.
+        api_server_ip: ClusterIP of ``default/kubernetes``, or None to leave the API server in the mesh, as the
+            minimal set does.
         services: The ports of the Services that Dapr's sidecars talk to.
         redis_port_name: Name of Redis's port in its Service.
         scope: Where placement's and Redis's ports are excluded.
+        which: All that the page names, or only what is needed.
+        egress: Whether Envoy sends on what it knows nothing of; it matters to the minimal set.
         extra_ports: Further ports for the MeshConfig, from the settings.
         extra_ip_ranges: Further CIDRs for the MeshConfig, from the settings.
 
@@ -197,44 +223,21 @@ def compute(
         UnknownPortError: A Service lacks the ports that were looked for.
         TooManyPortsError: A pod would have more excluded ports than OSM can write down.
     """
-    shared = (
-        *ports_by_name(
-            names.PLACEMENT_SERVICE,
-            services.placement,
-            PLACEMENT_PORT_NAMES,
-            "Dapr's placement service, to which daprd keeps a connection, and its raft peers (step 5)",
-        ),
-        *ports_by_name("redis", services.redis, (redis_port_name,), "daprd reads and writes state in Redis (step 5)"),
+    page = which is ExclusionSet.PAGE
+    shared = ports_by_name(
+        "redis", services.redis, (redis_port_name,), "daprd reads and writes state in Redis (step 5)"
     )
-    if services.scheduler is not None:
-        shared += ports_by_name(
-            names.SCHEDULER_SERVICE,
-            services.scheduler,
-            SCHEDULER_PORT_NAMES,
-            "daprd keeps a connection to each of Dapr's schedulers (as in step 5)",
-        )
-    control_plane = (
-        *ports_by_name(
-            names.DAPR_API_SERVICE, services.api, API_PORT_NAMES, "daprd loads Components from Dapr's API (step 6)"
-        ),
-        *ports_by_name(
-            names.SENTRY_SERVICE, services.sentry, SENTRY_PORT_NAMES, "daprd gets its certificate from sentry (step 6)"
-        ),
-    )
-    if services.scheduler_hosts is not None:
-        control_plane += ports_by_name(
-            names.SCHEDULER_HOSTS_SERVICE,
-            services.scheduler_hosts,
-            SCHEDULER_PORT_NAMES,
-            "daprd asks there which schedulers there are (as in step 6)",
-        )
+    control_plane: tuple[ExcludedPort, ...] = ()
+    if _dapr_too(which, egress=egress):
+        shared = (*_placement(services, raft=page), *shared, *_schedulers(services))
+        control_plane = _control_plane(services)
     extra = tuple(
         ExcludedPort(port=port, service="extraPortExclusions", reason="asked for in the stack's config")
         for port in extra_ports
     )
     ip_ranges = (
         {}
-        if api_server_ip is None
+        if api_server_ip is None or not page
         else {host_range(api_server_ip): "the API server: daprd reads secrets and Components through it (step 4)"}
     )
     ip_ranges |= dict.fromkeys(extra_ip_ranges, "asked for in the stack's config")
@@ -252,3 +255,30 @@ def compute(
             f"one iptables rule, which takes {MAX_PORTS}. Shorten dapr-osm:extraPortExclusions."
         )
     return exclusions
+
+
+def _placement(services: ServicePorts, *, raft: bool) -> tuple[ExcludedPort, ...]:
+    reason = "Dapr's placement service, to which daprd keeps a connection" + (", and its raft peers" if raft else "")
+    wanted = PLACEMENT_PORT_NAMES if raft else PLACEMENT_PORT_NAMES[:1]
+    return ports_by_name(names.PLACEMENT_SERVICE, services.placement, wanted, f"{reason} (step 5)")
+
+
+def _schedulers(services: ServicePorts) -> tuple[ExcludedPort, ...]:
+    if services.scheduler is None:
+        return ()
+    reason = "daprd keeps a connection to each of Dapr's schedulers (as in step 5)"
+    return ports_by_name(names.SCHEDULER_SERVICE, services.scheduler, SCHEDULER_PORT_NAMES, reason)
+
+
+def _control_plane(services: ServicePorts) -> tuple[ExcludedPort, ...]:
+    api = ports_by_name(
+        names.DAPR_API_SERVICE, services.api, API_PORT_NAMES, "daprd loads Components from Dapr's API (step 6)"
+    )
+    sentry = ports_by_name(
+        names.SENTRY_SERVICE, services.sentry, SENTRY_PORT_NAMES, "daprd gets its certificate from sentry (step 6)"
+    )
+    if services.scheduler_hosts is None:
+        return (*api, *sentry)
+    reason = "daprd asks there which schedulers there are (as in step 6)"
+    hosts = ports_by_name(names.SCHEDULER_HOSTS_SERVICE, services.scheduler_hosts, SCHEDULER_PORT_NAMES, reason)
+    return (*api, *sentry, *hosts)

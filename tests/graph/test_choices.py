@@ -87,6 +87,36 @@ def test_further_exclusions_join_the_meshs_lists(version: str) -> None:
     assert {annotation(graph, PORT_LIST, pod) for pod in PODS} == {pods}
 
 
+def test_the_minimal_set_is_redis_alone_while_envoy_sends_on_what_it_does_not_know() -> None:
+    graph = run(exclusions="minimal")
+    assert traffic(graph)["outboundPortExclusionList"] == [6379]
+    assert traffic(graph)["outboundIPRangeExclusionList"] == []
+    assert graph.stack_outputs["exclusions"]["podPorts"] == []
+    for pod in PODS:
+        assert PORT_LIST not in annotations_of(graph, pod), "OSM refuses an empty list"
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_the_minimal_set_has_all_that_daprd_dials_where_envoy_drops_what_it_does_not_know(version: str) -> None:
+    mesh, pods, _ = LISTS[version]
+    graph = run(daprVersion=version, exclusions="minimal", enableEgress=False)
+    assert traffic(graph)["outboundPortExclusionList"] == [port for port in mesh if port != 8201], "but not raft"
+    assert traffic(graph)["outboundIPRangeExclusionList"] == [], "nor the API server"
+    assert {annotation(graph, PORT_LIST, pod) for pod in PODS} == {pods}
+
+
+def test_the_minimal_set_too_may_be_the_pods_alone() -> None:
+    graph = run(exclusions="minimal", portScope="pod")
+    assert traffic(graph)["outboundPortExclusionList"] == []
+    assert annotation(graph, PORT_LIST) == "6379"
+
+
+def test_further_exclusions_join_the_minimal_set() -> None:
+    graph = run(exclusions="minimal", extraPortExclusions=[9090], extraIpRangeExclusions=["192.0.2.0/24"])
+    assert traffic(graph)["outboundPortExclusionList"] == [6379, 9090]
+    assert traffic(graph)["outboundIPRangeExclusionList"] == ["192.0.2.0/24"]
+
+
 def test_the_api_server_stays_in_the_mesh_where_that_is_asked_for() -> None:
     graph = run(redisPasswordIn="component", excludeApiServer=False)
     assert traffic(graph)["outboundIPRangeExclusionList"] == []
@@ -130,6 +160,7 @@ def test_one_port_too_many_stops_the_program(version: str) -> None:
         {"extraPortExclusions": [9090]},
         {"extraIpRangeExclusions": ["192.0.2.0/24"]},
         {"portScope": "pod"},
+        {"exclusions": "minimal"},
         {"redisPasswordIn": "component", "excludeApiServer": False},
     ],
     ids=str,

@@ -32,7 +32,7 @@ from components.namespaces import own_namespace
 from components.redis_state_store import RedisStateStore, RedisStateStoreArgs
 from model import apps as model_apps
 from model import policies as model_policies
-from model.exclusions import PortScope
+from model.exclusions import ExclusionSet, PortScope
 from model.expectation import expectation
 from model.names import Namespaces
 from model.stage import Stage
@@ -99,6 +99,7 @@ def exclusions(
         services=json.loads(found_on(SERVICES, list(SERVICES))),
         permissive=True,
         enable_egress=True,
+        exclusion_set=ExclusionSet.PAGE,
         exclude_api_server=True,
         port_scope=PortScope.MESH,
         extra_ports=(),

@@ -11,10 +11,12 @@ from model import redis
 from model.exclusions import (
     MAX_PORTS,
     NO_EXCLUSIONS,
+    ExclusionSet,
     PortScope,
     ServicePorts,
     TooManyPortsError,
     UnknownPortError,
+    any_per_pod,
     compute,
     host_range,
     ports_by_name,
@@ -110,6 +112,52 @@ def test_dapr_1_18_gets_its_schedulers_after_placement_and_redis() -> None:
     assert (exclusions.pod_ports[-1].port, exclusions.pod_ports[-1].service) == (443, "dapr-scheduler-server-a"), (
         "443 for every pod of the mesh would take everybody's HTTPS out of it"
     )
+
+
+EVERY_SHAPE = (DAPR_1_10, DAPR_1_12, DAPR_1_13, DAPR_1_18)
+
+
+@pytest.mark.parametrize("services", EVERY_SHAPE)
+@pytest.mark.parametrize("scope", PortScope)
+def test_with_egress_the_minimal_set_is_redis_whom_the_mesh_knows(services: ServicePorts, scope: PortScope) -> None:
+    exclusions = computed(services, which=ExclusionSet.MINIMAL, egress=True, scope=scope)
+    assert [port.service for port in (*exclusions.mesh_ports, *exclusions.pod_ports)] == ["redis"]
+    assert exclusions.ip_ranges == {}
+    assert exclusions.pod_annotation == ("" if scope is PortScope.MESH else "6379")
+
+
+@pytest.mark.parametrize("which", ExclusionSet)
+@pytest.mark.parametrize("egress", [True, False])
+@pytest.mark.parametrize("scope", PortScope)
+def test_whether_there_is_an_annotation_is_known_without_the_ports(
+    which: ExclusionSet, egress: bool, scope: PortScope
+) -> None:
+    exclusions = computed(which=which, egress=egress, scope=scope)
+    assert any_per_pod(which, egress=egress, scope=scope) == bool(exclusions.pod_ports)
+
+
+@pytest.mark.parametrize("services", EVERY_SHAPE)
+@pytest.mark.parametrize("scope", PortScope)
+def test_without_egress_the_minimal_set_is_the_pages_but_for_raft_and_the_api_server(
+    services: ServicePorts, scope: PortScope
+) -> None:
+    page = computed(services, scope=scope)
+    minimal = computed(services, which=ExclusionSet.MINIMAL, egress=False, scope=scope)
+    assert minimal.ip_ranges == {}
+    assert minimal.mesh_port_numbers == [port for port in page.mesh_port_numbers if port != 8201]
+    assert minimal.pod_port_numbers == [port for port in page.pod_port_numbers if port != 8201]
+    assert all("raft" not in port.reason for port in (*minimal.mesh_ports, *minimal.pod_ports))
+
+
+@pytest.mark.parametrize("egress", [True, False])
+def test_the_pages_set_does_not_depend_on_egress(egress: bool) -> None:
+    assert computed(DAPR_1_18, egress=egress) == computed(DAPR_1_18)
+
+
+def test_what_is_asked_for_beside_it_joins_the_minimal_set() -> None:
+    exclusions = computed(which=ExclusionSet.MINIMAL, extra_ports=[9090], extra_ip_ranges=["192.0.2.0/24"])
+    assert exclusions.mesh_port_numbers == [6379, 9090]
+    assert list(exclusions.ip_ranges) == ["192.0.2.0/24"]
 
 
 def test_a_scope_of_pods_has_the_schedulers_too() -> None:

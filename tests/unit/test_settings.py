@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import settings
 from config_reader import SettingsError
 from model import helm_values
-from model.exclusions import PortScope
+from model.exclusions import ExclusionSet, PortScope
 from model.names import Namespaces
 from model.stage import Stage
 from model.versions import DAPR_RELEASES, OSM_RELEASE
@@ -38,6 +38,7 @@ def test_a_password_is_all_that_a_stack_must_set() -> None:
     assert list(given.policies) == ["pythodapp-traffic-target"]
     assert given.enable_egress is True
     assert given.port_scope is PortScope.MESH
+    assert given.exclusion_set is ExclusionSet.PAGE
     assert given.exclude_api_server is True
     assert given.password_in_component is False
     assert given.read_all_secrets is False
@@ -52,7 +53,12 @@ def test_every_stage_can_be_set(stage: Stage) -> None:
     assert parsed(stage=stage.value).stage is stage
 
 
-@pytest.mark.parametrize("scope", list(PortScope))
+@pytest.mark.parametrize("which", ExclusionSet)
+def test_every_set_of_exclusions_can_be_chosen(which: ExclusionSet) -> None:
+    assert parsed(exclusions=which.value).exclusion_set is which
+
+
+@pytest.mark.parametrize("scope", PortScope)
 def test_every_port_scope_can_be_set(scope: PortScope) -> None:
     assert parsed(portScope=scope.value).port_scope is scope
 
@@ -216,6 +222,7 @@ def test_the_settings_say_only_whether_there_are_credentials() -> None:
         ),
         ("daprVersion", "latest", "is not one of 1.10.9, 1.12.0, 1.14.0, 1.16.0, 1.18.0, 1.18.1", "Set one of them."),
         ("portScope", "pods", "is not one of mesh, pod", 'Did you mean "pod"?'),
+        ("exclusions", "minimum", "is not one of page, minimal", 'Did you mean "minimal"?'),
         ("redisPasswordIn", "secrets", "is not one of secret, component", 'Did you mean "secret"?'),
         ("readAllSecrets", "yes", "is not one of true, false", "Set one of them."),
         ("readAllSecrets", "TRUE", "is not one of true, false", "Set one of them."),
@@ -366,6 +373,7 @@ def test_all_problems_are_reported_at_once() -> None:
         "redisImage": "a b",
         "registryCredentials": "{}",
         "portScope": "both",
+        "exclusions": "none",
         "extraPortExclusions": "[0]",
         "extraIpRangeExclusions": '["x"]',
         "readAllSecrets": "maybe",
