@@ -10,13 +10,12 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import json
-import re
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+import re2
 import yaml
 
 from config_reader import PROJECT, Reader, SettingsError, is_label, label_rule
@@ -346,6 +345,8 @@ def _app(reader: Reader, name: str, fields: Any, walkthroughs: App | None, names
                 where = {NODE_APP: "nodeAppImage", PYTHON_APP: "pythonAppImage"}[name]
                 mend = f"Set {PROJECT}:{where}." if fixed == "image" else "Remove it; the quickstart's app is fixed."
                 entry.refuse(fixed, "is not set here for an app of the walkthrough", mend)
+        for variable in environment.keys() & walkthroughs.environment.keys():
+            entry.refuse("env", f"sets {variable}, which the quickstart's app is fixed to", f"Remove {variable}.")
         return replace(walkthroughs, environment={**walkthroughs.environment, **environment}, **common)
     port = entry.optional_number("port", 1, 65535, "a TCP port")
     service_port = entry.optional_number("servicePort", 1, 65535, "a TCP port")
@@ -399,14 +400,21 @@ def _policy(reader: Reader, name: str, fields: Any, walkthroughs: Policy | None)
         entry.refuse("destination", "is not set", "Name the app that may be called.")
         return None
     path_regex = entry.text("pathRegex") or None
-    try:
-        with warnings.catch_warnings():
-            # What other flavours may read in another way is no concern here.
-            warnings.simplefilter("ignore", FutureWarning)
-            re.compile(path_regex or "")
-    except re.error as error:
-        entry.refuse("pathRegex", f"is not a regular expression: {error}", "Envoy reads it as RE2.", path_regex)
+    if path_regex and (fault := _fault_of(path_regex)):
+        # Envoy would refuse the whole list of routes that it stands in, with everybody's.
+        entry.refuse("pathRegex", f"is not a regular expression: {fault}", "Envoy reads it as RE2.", path_regex)
     return replace(base, destination=destination, sources=tuple(dict.fromkeys(sources)), path_regex=path_regex)
+
+
+def _fault_of(regex: str) -> str | None:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        re2.compile(regex, options)
+    except re2.error as error:
+        message = error.args[0]
+        return message.decode() if isinstance(message, bytes) else str(message)
+    return None
 
 
 def _check_policy(reader: Reader, policy: Policy, apps: Mapping[str, App], dapr: DaprRelease) -> None:

@@ -224,6 +224,11 @@ def test_environment_variables_are_texts(app: str, value: Any) -> None:
     )
 
 
+def test_an_app_of_the_walkthrough_keeps_its_own_environment() -> None:
+    line = problem(nodeapp={"env": {"APP_PORT": "8080", "LEVEL": "debug"}})
+    assert line == ("dapr-osm:apps.nodeapp.env sets APP_PORT, which the quickstart's app is fixed to. Remove APP_PORT.")
+
+
 @pytest.mark.parametrize(("key", "rule"), [("env", "an object of texts"), ("resources", "an object with requests")])
 def test_what_must_be_an_object_of_an_app_is_one(key: str, rule: str) -> None:
     assert f"is not {rule}" in problem(shop={**SHOP, key: []})
