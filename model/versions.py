@@ -24,6 +24,7 @@ class DaprRelease:
             them and never removes them, so teardown has to know them by name.
         route: How its sidecars' calls to each other ride the mesh.
         scheduler: The Services of its scheduler, to which every daprd keeps a connection (from 1.14 on).
+        schedulers: How many schedulers its chart runs, each with a volume of its own.
         containers: What Dapr's injector adds to a pod, by container name.
         mesh_containers: What OSM adds for them beside its own sidecar: from 1.15.2 on daprd has a TCP liveness
             probe, and OSM answers such probes with a container of its own.
@@ -34,6 +35,7 @@ class DaprRelease:
     crds: tuple[str, ...]
     route: Route
     scheduler: tuple[str, ...] = ()
+    schedulers: int = 0
     containers: tuple[str, ...] = ("daprd",)
     mesh_containers: tuple[str, ...] = ()
     reads_ed25519: bool = True
@@ -83,6 +85,7 @@ DAPR_RELEASES: Mapping[str, DaprRelease] = MappingProxyType(
                 crds=_CRDS_1_12,
                 route=Route.ADDRESS,
                 scheduler=_SCHEDULER_1_14,
+                schedulers=1,
                 reads_ed25519=False,
             ),
             # The last such minor that could be tried.
@@ -91,6 +94,7 @@ DAPR_RELEASES: Mapping[str, DaprRelease] = MappingProxyType(
                 crds=_CRDS_1_12,
                 route=Route.ADDRESS,
                 scheduler=_SCHEDULER_1_16,
+                schedulers=3,
                 mesh_containers=("osm-healthcheck",),
                 reads_ed25519=False,
             ),
@@ -101,6 +105,7 @@ DAPR_RELEASES: Mapping[str, DaprRelease] = MappingProxyType(
                     crds=_CRDS_1_18,
                     route=Route.NAME_FORMAT,
                     scheduler=_SCHEDULER_1_16,
+                    schedulers=3,
                     mesh_containers=("osm-healthcheck",),
                 )
                 for version in ("1.18.0", "1.18.1")

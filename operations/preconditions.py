@@ -45,7 +45,7 @@ def check(
     """
     problems = []
     if release.scheduler and not scheduler_storage.in_memory:
-        problems += storage_problems(cluster, namespaces.dapr, scheduler_storage.storage_class)
+        problems += storage_problems(cluster, release, namespaces.dapr, scheduler_storage.storage_class)
     if release.route.own_services:
         problems += others_problems(cluster, release, namespaces, apps)
     if not release.reads_ed25519:
@@ -54,14 +54,15 @@ def check(
         raise OperationError(lines("this stack can't be brought to this cluster as it is:", problems))
 
 
-def storage_problems(cluster: Cluster, namespace: str, storage_class: str) -> list[str]:
+def storage_problems(cluster: Cluster, release: DaprRelease, namespace: str, storage_class: str) -> list[str]:
     """What keeps the claims of Dapr's scheduler from getting volumes; it would wait for them until its time is up."""
     claims = [
         claim
         for claim in cluster.items(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims")
         if claim["metadata"]["name"].startswith(SCHEDULER_CLAIM)
     ]
-    if claims and all(claim.get("status", {}).get("phase") == "Bound" for claim in claims):
+    bound = [claim for claim in claims if claim.get("status", {}).get("phase") == "Bound"]
+    if len(claims) == len(bound) >= release.schedulers:
         return []
     classes = {item["metadata"]["name"]: item for item in cluster.items(STORAGE_CLASSES)}
     there = f"There are {', '.join(sorted(classes))}." if classes else "There is none."

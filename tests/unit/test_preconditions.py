@@ -22,6 +22,7 @@ from .fake_cluster import FakeCluster
 
 DEFAULT_CLASS = {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
+THREE, ONE = DAPR_RELEASES["1.18.1"], DAPR_RELEASES["1.14.0"]
 CLAIMS = "/api/v1/namespaces/dapr-system/persistentvolumeclaims"
 VOLUMES = SchedulerStorage(in_memory=False, storage_class="")
 MEMORY = SchedulerStorage(in_memory=True, storage_class="")
@@ -67,11 +68,11 @@ def checked(fake: FakeCluster, version: str, storage: SchedulerStorage = MEMORY)
 
 
 def test_a_default_storage_class_is_all_that_the_scheduler_needs() -> None:
-    assert storage_problems(with_classes(slow={}, fast=DEFAULT_CLASS), "dapr-system", "") == []
+    assert storage_problems(with_classes(slow={}, fast=DEFAULT_CLASS), THREE, "dapr-system", "") == []
 
 
 def test_a_cluster_without_any_storage_class_is_refused_with_both_mends() -> None:
-    (line,) = storage_problems(FakeCluster(), "dapr-system", "")
+    (line,) = storage_problems(FakeCluster(), THREE, "dapr-system", "")
     assert line.startswith(
         "Dapr's scheduler wants volumes, and the cluster has no default StorageClass. There is none."
     )
@@ -90,17 +91,17 @@ def test_a_cluster_without_any_storage_class_is_refused_with_both_mends() -> Non
     ],
 )
 def test_a_cluster_without_a_default_is_refused_and_its_classes_are_named(metadata: dict[str, Any]) -> None:
-    (line,) = storage_problems(with_classes(slow=metadata, fast={}), "dapr-system", "")
+    (line,) = storage_problems(with_classes(slow=metadata, fast={}), THREE, "dapr-system", "")
     assert "has no default StorageClass. There are fast, slow. Make one the default" in line
 
 
 def test_a_storage_class_that_is_named_needs_not_be_the_default() -> None:
-    assert storage_problems(with_classes(slow={}), "dapr-system", "slow") == []
+    assert storage_problems(with_classes(slow={}), THREE, "dapr-system", "slow") == []
 
 
 @pytest.mark.parametrize(("there", "says"), [({"fast": DEFAULT_CLASS}, "There are fast."), ({}, "There is none.")])
 def test_a_named_storage_class_that_is_missing_is_refused(there: dict[str, Any], says: str) -> None:
-    (line,) = storage_problems(with_classes(**there), "dapr-system", "slow")
+    (line,) = storage_problems(with_classes(**there), THREE, "dapr-system", "slow")
     assert line.startswith(
         f"Dapr's scheduler wants volumes of the StorageClass slow, which does not exist. {says} Mend"
     )
@@ -114,18 +115,22 @@ def claimed(*phases: str | None, name: str = "dapr-scheduler-data-dir-dapr-sched
 
 
 def test_claims_that_have_their_volumes_already_need_no_class() -> None:
-    assert storage_problems(claimed("Bound", "Bound", "Bound"), "dapr-system", "") == []
-    assert storage_problems(claimed("Bound"), "dapr-system", "gone") == []
+    assert storage_problems(claimed("Bound", "Bound", "Bound"), THREE, "dapr-system", "") == []
+    assert storage_problems(claimed("Bound"), ONE, "dapr-system", "gone") == []
+
+
+def test_a_release_with_more_schedulers_than_there_are_claims_needs_a_class() -> None:
+    assert len(storage_problems(claimed("Bound"), THREE, "dapr-system", "")) == 1
 
 
 @pytest.mark.parametrize("phases", [("Pending",), ("Bound", "Pending"), ("Bound", "Lost"), ("Bound", None)])
 def test_claims_that_wait_for_volumes_do(phases: tuple[str | None, ...]) -> None:
-    assert len(storage_problems(claimed(*phases), "dapr-system", "")) == 1
+    assert len(storage_problems(claimed(*phases), THREE, "dapr-system", "")) == 1
 
 
 def test_other_claims_and_those_of_other_namespaces_say_nothing() -> None:
-    assert len(storage_problems(claimed("Bound", name="data"), "dapr-system", "")) == 1
-    assert len(storage_problems(claimed("Bound"), "dapr", "")) == 1
+    assert len(storage_problems(claimed("Bound", name="data"), THREE, "dapr-system", "")) == 1
+    assert len(storage_problems(claimed("Bound"), THREE, "dapr", "")) == 1
 
 
 @pytest.mark.parametrize("version", [version for version, release in DAPR_RELEASES.items() if release.scheduler])
