@@ -25,7 +25,10 @@ UPGRADES: Final = ("1.12.0", DEFAULT_DAPR_VERSION, "1.12.0", "1.14.0", "1.16.0",
 ROWS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     **{f"release {version}": partial(measure.release, version) for version in DAPR_RELEASES},
     "upgrades": partial(measure.upgrades, UPGRADES),
-    **{f"exclusions {version}": partial(measure.exclusions, version) for version in (DEFAULT_DAPR_VERSION, "1.12.0")},
+    **{
+        f"exclusions {version} {stage}": partial(measure.exclusions, version, stage)
+        for version, stage in ((DEFAULT_DAPR_VERSION, "permissive"), (DEFAULT_DAPR_VERSION, "smi"), ("1.12.0", "smi"))
+    },
 }
 
 

@@ -17,6 +17,11 @@ from tests.support.stack import Stack, StackError
 
 STACK: Final = "compat"
 STAGES: Final = ("dapr", "permissive", "locked", "smi")
+# What a release is tried with at the last stage, after it walked through all.
+MINIMAL: Final[dict[str, dict[str, Any]]] = {
+    "minimal, egress on": {"exclusions": "minimal"},
+    "minimal, egress off": {"exclusions": "minimal", "enableEgress": False},
+}
 APPS: Final = {"nodeapp": "node", "pythonapp": "python"}
 PORT_LIST: Final = "openservicemesh.io/outbound-port-exclusion-list"
 # How long pods and orders get to recover from a restart before a missing exclusion counts as harmful.
@@ -46,30 +51,36 @@ def _clear(stack: Stack) -> None:
 
 
 def release(version: str) -> Result:
-    """Walk a release through all stages, one ``up`` each; what each said of itself, and what kubectl saw."""
-    kubectl, row = lab.kubectl(), Result()
+    """Walk a release through all stages, one ``up`` each, then through the minimal exclusions at the last."""
+    steps: dict[str, dict[str, Any]] = {stage: {"stage": stage} for stage in STAGES} | MINIMAL
+    row = Result()
     with fresh(version) as stack:
-        for stage in STAGES:
-            stack.configure(stage=stage)
-            began = time.monotonic()
-            try:
-                stack.up()
-            except StackError as error:
-                row[stage] = {"failed": _cause(str(error))}
+        for name, config in steps.items():
+            stack.configure(**config)
+            row[name] = _up(stack)
+            if name in STAGES and "failed" in row[name]:
                 break
-            seconds = round(time.monotonic() - began)
-            persisted = kubectl.persisted(WATCH_SECONDS)
-            verification = stack.outputs()["verification"]
-            row[stage] = {
-                "seconds": seconds,
-                "verdict": verification["orders"]["verdict"],
-                "containers": verification["containers"]["nodeapp"],
-                "persistedInSeconds": [persisted, WATCH_SECONDS],
-            }
         began = time.monotonic()
         stack.destroy()
         row["destroy"] = {"seconds": round(time.monotonic() - began), "left": len(stack.resources())}
     return row
+
+
+def _up(stack: Stack) -> Result:
+    """One ``up``: what it says of itself, and the orders that kubectl sees after it."""
+    began = time.monotonic()
+    try:
+        stack.up()
+    except StackError as error:
+        return {"failed": _cause(str(error))}
+    seconds = round(time.monotonic() - began)
+    verification = stack.outputs()["verification"]
+    return {
+        "seconds": seconds,
+        "verdict": verification["orders"]["verdict"],
+        "containers": verification["containers"]["nodeapp"],
+        "persistedInSeconds": [lab.kubectl().persisted(WATCH_SECONDS), WATCH_SECONDS],
+    }
 
 
 def upgrades(versions: tuple[str, ...]) -> Result:
@@ -81,15 +92,15 @@ def upgrades(versions: tuple[str, ...]) -> Result:
         stack.up()
         for here, there in zip(versions, versions[1:], strict=False):
             stack.configure(daprVersion=there)
-            changes = len(stack.preview())
-            began = time.monotonic()
-            with GapMeter(lab.cluster()) as meter:
-                try:
+            try:
+                changes = len(stack.preview())
+                with GapMeter(lab.cluster()) as meter:
+                    began = time.monotonic()
                     stack.up()
-                except StackError as error:
-                    rows[f"{here} -> {there}"] = {"failed": _cause(str(error))}
-                    return rows
-                seconds = round(time.monotonic() - began)
+                    seconds = round(time.monotonic() - began)
+            except StackError as error:
+                rows[f"{here} -> {there}"] = {"failed": _cause(str(error))}
+                return rows
             rows[f"{here} -> {there}"] = {
                 "seconds": seconds,
                 "previewed": changes,
@@ -99,7 +110,7 @@ def upgrades(versions: tuple[str, ...]) -> Result:
     return rows
 
 
-def exclusions(version: str, stage: str = "smi") -> Result:
+def exclusions(version: str, stage: str) -> Result:
     """Leave out one exclusion after the other, with and without egress; what becomes of pods and orders."""
     rows = Result()
     with fresh(version, stage=stage) as stack:
@@ -110,13 +121,20 @@ def exclusions(version: str, stage: str = "smi") -> Result:
             ranges = [row["cidr"] for row in found["ipRanges"]]
             mesh = list(dict.fromkeys(row["port"] for row in found["meshPorts"]))
             pods = sorted({row["port"] for row in found["podPorts"]})
-            cases = {"nothing": (ranges, mesh, pods)}
-            cases |= {f"{cidr}": ([r for r in ranges if r != cidr], mesh, pods) for cidr in ranges}
+            owners: dict[int, list[str]] = {}
+            for row in (*found["meshPorts"], *found["podPorts"]):
+                if row["service"] not in owners.setdefault(row["port"], []):
+                    owners[row["port"]].append(row["service"])
+            cases = {"nothing": (ranges, mesh, pods), "the API server": ([], mesh, pods)}
             cases |= {
-                f"{port}": (ranges, [p for p in mesh if p != port], [p for p in pods if p != port])
-                for port in dict.fromkeys([*mesh, *pods])
+                f"{port} ({', '.join(services)})": (
+                    ranges,
+                    [each for each in mesh if each != port],
+                    [each for each in pods if each != port],
+                )
+                for port, services in owners.items()
             }
-            cases["all but Redis's"] = ([], [6379], [])
+            cases["all but 6379"] = ([], [6379], [])
             cases["all"] = ([], [], [])
             for name, lists in cases.items():
                 rows[f"{name}, egress {'on' if egress else 'off'}"] = _without(lab.kubectl(), *lists)

@@ -9,7 +9,11 @@ from model.route import Route
 from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "compatibility.md"
-STAGES: Final = ("dapr", "permissive", "locked", "smi")
+STEPS: Final = {
+    **{stage: f"`{stage}`" for stage in ("dapr", "permissive", "locked", "smi")},
+    "minimal, egress on": "`smi`, `exclusions: minimal`",
+    "minimal, egress off": "and `enableEgress: false`",
+}
 WAYS: Final = {
     Route.DNS_NAME: "DNS name, by itself",
     Route.NAME_FORMAT: "DNS name, by `nameformat`",
@@ -50,13 +54,13 @@ def _releases(results: dict[str, Any]) -> str:
                 name,
                 WAYS[release.route],
                 ", ".join(name for name in meshed if name != "node"),
-                *(_stage(measured.get(stage)) for stage in STAGES),
+                *(_stage(measured.get(step)) for step in STEPS),
                 f"{destroy['seconds']} s, {left}",
             ]
         )
     if not rows:
         return ""
-    head = ["Dapr", "way", "sidecars in the mesh", *(f"`{stage}`" for stage in STAGES), "destroy"]
+    head = ["Dapr", "way", "sidecars in the mesh", *STEPS.values(), "destroy"]
     return (
         "## Releases, stage by stage\n\nEach stage is one `up`, verified by the program; then kubectl counts the "
         "orders persisted in 8 s.\n\n" + _table(head, rows)
@@ -99,10 +103,10 @@ def _exclusions(results: dict[str, Any]) -> str:
         for case, row in result["rows"].items():
             missing, _, egress = case.rpartition(", egress ")
             cases.setdefault(missing, {})[egress] = row
-        version = name.removeprefix("exclusions ")
+        _, version, stage = name.split()
         rows = [[missing, _effect(pair["on"]), _effect(pair["off"])] for missing, pair in cases.items()]
         parts.append(
-            f"### Dapr {version}, stage `smi`\n\n"
+            f"### Dapr {version}, stage `{stage}`\n\n"
             + _table(["missing", "`enableEgress: true` (OSM's default)", "`enableEgress: false`"], rows)
         )
     if not parts:
