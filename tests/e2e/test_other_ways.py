@@ -19,6 +19,7 @@ from tests.support import inventory, lab
 from tests.support.kubectl import Kubectl
 from tests.support.stack import Stack
 
+INBOUND_PORTS, OUTBOUND_PORTS = (f"openservicemesh.io/{way}-port-exclusion-list" for way in ("inbound", "outbound"))
 CREDENTIALS = json.dumps({"auths": {"registry.example": {"auth": "bm90OnVzZWQ="}}})
 
 
@@ -70,7 +71,7 @@ def test_the_pages_alternatives_reach_the_last_stage_with_charts_from_a_reposito
             "osm-healthcheck",
         }
         annotations = pod["metadata"]["annotations"]
-        assert annotations["openservicemesh.io/outbound-port-exclusion-list"] == "80,443,6379,8201,50005,50006"
+        assert annotations[OUTBOUND_PORTS] == "80,443,6379,8201,50005,50006"
         assert pod["spec"]["imagePullSecrets"] == [{"name": "registry-credentials"}]
     (rule,) = kubectl.get("role", "secret-reader", "-n", "dapr-test")["rules"]
     assert rule["verbs"] == ["get", "list"]
@@ -86,6 +87,19 @@ def test_credentials_for_a_registry_reach_every_pod_of_the_control_planes(other:
     for namespace in ("dapr-system", "osm-system"):
         for pod in kubectl.items("pods", "-n", namespace):
             assert {"name": "registry-credentials"} in pod["spec"]["imagePullSecrets"], pod["metadata"]["name"]
+
+
+@pytest.mark.parametrize("stage", ["permissive", "smi"])
+def test_with_egress_redis_alone_has_to_bypass_envoy(other: Stack, kubectl: Kubectl, stage: str) -> None:
+    other.configure(exclusions="minimal", portScope="mesh", extraPortExclusions=[], stage=stage)
+    other.up()
+    traffic = kubectl.get("meshconfig", "osm-mesh-config", "-n", "osm-system")["spec"]["traffic"]
+    assert traffic["outboundPortExclusionList"] == [6379]
+    for app in ("node", "python"):
+        (pod,) = kubectl.living_pods("dapr-test", app)
+        assert OUTBOUND_PORTS not in pod["metadata"]["annotations"]
+        assert all(status["ready"] for status in pod["status"]["containerStatuses"])
+    assert kubectl.persisted(6) >= 3
 
 
 def verify(stack: Stack) -> subprocess.CompletedProcess[str]:
@@ -111,8 +125,7 @@ def verify(stack: Stack) -> subprocess.CompletedProcess[str]:
 def test_the_verification_fails_when_calls_bypass_the_mesh(other: Stack, kubectl: Kubectl) -> None:
     honest = verify(other)
     assert honest.returncode == 0, honest.stderr
-    outbound, inbound = (f"openservicemesh.io/{way}-port-exclusion-list" for way in ("outbound", "inbound"))
-    changes = {"nodeapp": {inbound: "50002"}, "pythonapp": {outbound: "80,443,6379,8201,50002,50005,50006"}}
+    changes = {"nodeapp": {INBOUND_PORTS: "50002"}, "pythonapp": {OUTBOUND_PORTS: "50002"}}
     for deployment, exclusion in changes.items():
         patch = {"spec": {"template": {"metadata": {"annotations": exclusion}}}}
         kubectl.run("patch", "deployment", deployment, "-n", "dapr-test", "--type=merge", "-p", json.dumps(patch))

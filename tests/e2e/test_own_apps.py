@@ -25,6 +25,7 @@ APPS: dict[str, Any] = {
     "stock": {**APP, "replicas": 2, "env": {"APP_PORT": "3000"}},
 }
 POLICIES: dict[str, Any] = {"checkout-to-stock": {"destination": "stock", "sources": ["checkout"]}}
+OUTBOUND_PORTS = "openservicemesh.io/outbound-port-exclusion-list"
 NAMESPACES = {"daprNamespace": "platform-dapr", "osmNamespace": "platform-osm", "appsNamespace": "hello"}
 
 
@@ -102,6 +103,18 @@ def test_both_replicas_of_the_called_app_get_calls(team: Stack, kubectl: Kubectl
             lines = answer.read().decode().splitlines()
         (value,) = [int(line.rpartition(": ")[2]) for line in lines if line.rpartition(": ")[0] == counter]
         assert value > 0, pod["metadata"]["name"]
+
+
+def test_without_egress_the_minimal_exclusions_are_what_daprd_dials(team: Stack, kubectl: Kubectl) -> None:
+    team.configure(exclusions="minimal")
+    team.up()
+    traffic = kubectl.get("meshconfig", "osm-mesh-config", "-n", "platform-osm")["spec"]["traffic"]
+    assert traffic["outboundPortExclusionList"] == [50005, 6379, 50006]
+    assert traffic.get("outboundIPRangeExclusionList", []) == []
+    for pod in kubectl.living_pods("hello", "python"):
+        assert pod["metadata"]["annotations"][OUTBOUND_PORTS] == "80,443"
+    assert kubectl.persisted(6, namespace="hello") >= 3
+    assert invoke(kubectl, "checkout", "stock")[0] == 200
 
 
 def test_another_source_in_a_policy_takes_the_permission_from_the_one_before(team: Stack, kubectl: Kubectl) -> None:

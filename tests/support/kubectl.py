@@ -63,13 +63,13 @@ class Kubectl:
         pods = self.items("pods", "-n", namespace, "-l", f"app={app}")
         return [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
 
-    def persisted(self, seconds: float) -> int:
+    def persisted(self, seconds: float, namespace: str = "dapr-test") -> int:
         """Watch nodeapp's log for so long; how many orders it persisted meanwhile."""
         start = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         time.sleep(seconds)
         count = 0
-        for pod in self.living_pods("dapr-test", "node"):
-            log = self.run("logs", "-n", "dapr-test", pod["metadata"]["name"], "-c", "node", f"--since-time={start}")
+        for pod in self.living_pods(namespace, "node"):
+            log = self.run("logs", "-n", namespace, pod["metadata"]["name"], "-c", "node", f"--since-time={start}")
             count += len(re.findall(r"^Successfully persisted state for Order ID: \d+$", log, re.MULTILINE))
         return count
 
