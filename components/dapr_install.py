@@ -75,7 +75,7 @@ class DaprInstall(pulumi.ComponentResource):
             crds_in_chart=True,
         )
         release = install(name, plane, args, values, parent=self)
-        declared = digest([args.release.version, args.chart.source, values])
+        declared = digest([args.namespace, args.release.version, args.chart.source, values])
         ready = operation(
             f"{name}-injector-ready",
             create="await-injector",

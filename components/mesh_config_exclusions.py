@@ -107,7 +107,7 @@ class MeshConfigExclusions(pulumi.ComponentResource):
         # OSM refuses an empty annotation, and whether there is one is known before the ports are.
         per_pod = exclusions.any_per_pod(args.exclusion_set, egress=args.enable_egress, scope=args.port_scope)
         self.pod_annotation = computed.apply(lambda e: e.pod_annotation) if per_pod else None
-        self.injection_digest = digest_of(lists)
+        self.injection_digest = digest_of(args.namespaces.osm, lists)
         self.digest = digest_of(args.permissive, args.enable_egress, self.exclusions)
         self.register_outputs(
             {

@@ -75,7 +75,7 @@ class OsmInstall(pulumi.ComponentResource):
             others={**webhooks, "clusterroles": hooks, "clusterrolebindings": hooks},
         )
         release = install(name, plane, args, values, parent=self)
-        declared = digest([args.release.version, args.chart.source, values])
+        declared = digest([args.namespace, args.release.version, args.chart.source, values])
         ready = operation(
             f"{name}-mesh-ready",
             create="await-mesh",

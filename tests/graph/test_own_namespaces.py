@@ -9,9 +9,9 @@ import pytest
 
 from model.stage import Stage
 
-from .program import BY_NAME_FORMAT, CREDENTIALS, RELEASES, SERVICES_OF, STAGES, at, moved_to, run
+from .program import BY_NAME_FORMAT, CREDENTIALS, RELEASES, SERVICES, SERVICES_OF, STAGES, at, moved_to, run
 from .recording import Graph, revealed
-from .views import environment, expected_by
+from .views import annotations_of, environment, expected_by
 
 NAMESPACES: dict[str, Any] = {"daprNamespace": "a-dapr", "osmNamespace": "a-mesh", "appsNamespace": "a-home"}
 RENAMED = {"dapr-system": "a-dapr", "osm-system": "a-mesh", "dapr-test": "a-home"}
@@ -35,6 +35,15 @@ def test_none_of_the_pages_namespaces_is_named_anywhere(stage: Stage, version: s
         assert namespace not in text
 
 
+@pytest.mark.parametrize("pod", ["hello-nodeapp", "hello-pythonapp"])
+@pytest.mark.parametrize(("key", "annotation"), [("daprNamespace", "dapr"), ("osmNamespace", "interception")])
+def test_pods_follow_a_control_plane_that_moves(pod: str, key: str, annotation: str) -> None:
+    services = moved_to("a-dapr", SERVICES) if key == "daprNamespace" else SERVICES
+    one, other = at(Stage.SMI), run(services=services, **{key: NAMESPACES[key]})
+    changed = {name for name, value in annotations_of(other, pod).items() if annotations_of(one, pod)[name] != value}
+    assert changed == {f"dapr-osm/{annotation}"}, "its sidecar is told where the control plane is when it is injected"
+
+
 @pytest.mark.parametrize("version", RELEASES)
 @pytest.mark.parametrize("stage", STAGES)
 def test_everything_else_is_as_in_the_pages_namespaces(stage: Stage, version: str) -> None:
@@ -43,7 +52,13 @@ def test_everything_else_is_as_in_the_pages_namespaces(stage: Stage, version: st
         r.urn: (r.parent, r.provider, r.dependencies) for r in other.everything
     }
     # Digests of what names a namespace follow from it.
-    digests = {"dapr-osm/configuration", "OPERATION_COVERS"}
+    digests = {
+        "dapr-osm/configuration",
+        "dapr-osm/dapr",
+        "dapr-osm/interception",
+        "OPERATION_COVERS",
+        "OPERATION_RELEASE",
+    }
 
     def plain(value: Any) -> Any:
         if isinstance(value, dict):
