@@ -64,6 +64,6 @@ test: venv lint ## Run every test, on the lab, which is started here
 	@$(LAB) start
 	@$(PYTHON) -m pytest -m "not lab_lifecycle" --durations=15
 
-compat: venv ## Measure Dapr's releases, upgrades and exclusions on the lab, row by row, for docs/compatibility.md (an hour)
+compat: venv ## Measure Dapr's releases, upgrades and exclusions on the lab, row by row, for docs/compatibility.md (80 minutes)
 	@$(LAB) start
 	@$(PYTHON) -m tests.compat $(ARGS)

@@ -70,6 +70,7 @@ if stage.meshed:
         MeshConfigExclusionsArgs(
             connection=connection,
             mesh=osm,
+            sidecars=osm.sidecars,
             namespaces=settings.namespaces,
             services=dapr.services,
             permissive=stage.permissive,
@@ -102,7 +103,7 @@ apps = HelloKubernetesApps(
         registry_credentials=secrets.registry_credentials,
         route=settings.dapr.route,
         dapr=dapr,
-        dapr_digest=dapr.declared,
+        dapr_digest=dapr.sidecars,
         interception=interception,
     ),
 )

@@ -320,7 +320,7 @@ def _app(reader: Reader, name: str, fields: Any, walkthroughs: App | None, names
         reader.refuse(key, f"is not named by {label_rule(LONGEST_APP_ID)}", f"Dapr makes a Service {name}-dapr of it.")
     elif name in TAKEN:
         reader.refuse(key, f"is a name that is taken: {TAKEN[name]}", "Choose another app id.")
-    own = entry.value("namespace") is not None
+    own = walkthroughs is None and entry.value("namespace") is not None
     namespace = entry.label("namespace") if own else namespaces.apps
     if own and namespace and (namespace in (namespaces.dapr, namespaces.osm) or _is_clusters_own(namespace)):
         entry.refuse(
@@ -340,10 +340,14 @@ def _app(reader: Reader, name: str, fields: Any, walkthroughs: App | None, names
         "resources": entry.json("resources", dict, "an object with requests and limits", dict(model_apps.RESOURCES)),
     }
     if walkthroughs is not None:
-        for fixed in ("image", "port", "servicePort"):
+        mends = {
+            "image": f"Set {PROJECT}:{ {NODE_APP: 'nodeAppImage', PYTHON_APP: 'pythonAppImage'}[name] }.",
+            # The state store is there, and the quickstart's apps look for each other in their own namespace.
+            "namespace": f"Set {PROJECT}:appsNamespace.",
+        }
+        for fixed in ("namespace", "image", "port", "servicePort"):
             if entry.value(fixed) is not None:
-                where = {NODE_APP: "nodeAppImage", PYTHON_APP: "pythonAppImage"}[name]
-                mend = f"Set {PROJECT}:{where}." if fixed == "image" else "Remove it; the quickstart's app is fixed."
+                mend = mends.get(fixed, "Remove it; the quickstart's app is fixed.")
                 entry.refuse(fixed, "is not set here for an app of the walkthrough", mend)
         for variable in environment.keys() & walkthroughs.environment.keys():
             entry.refuse("env", f"sets {variable}, which the quickstart's app is fixed to", f"Remove {variable}.")

@@ -10,7 +10,7 @@ import pulumi
 
 from components.connection import child
 from components.control_plane import ControlPlane, ControlPlaneArgs, install
-from components.digest import digest
+from components.digest import digest, digest_of
 from components.operation import operation, result_of
 from model import helm_values, names
 from model.versions import DaprRelease
@@ -50,12 +50,14 @@ class DaprInstall(pulumi.ComponentResource):
             Known only once Dapr is installed.
         version: The release's version.
         digest: Fingerprint of what is declared here.
+        sidecars: Fingerprint of the release, whose injector makes daprd; pods made before a change of it are stale.
     """
 
     namespace: pulumi.Output[str]
     services: pulumi.Output[dict[str, Any]]
     version: pulumi.Output[str]
     digest: pulumi.Output[str]
+    sidecars: str
 
     def __init__(self, name: str, args: DaprInstallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Install Dapr."""
@@ -98,13 +100,15 @@ class DaprInstall(pulumi.ComponentResource):
         self.namespace = ready.stdout.apply(lambda _: args.namespace)
         self.services = result_of(services)
         self.version = pulumi.Output.from_input(args.release.version)
-        self.declared = declared
-        self.digest = pulumi.Output.from_input(declared)
+        self.sidecars = declared
+        # A release that came and went with a failed update shows in no input, so each run of this counts too.
+        self.digest = digest_of(declared, ready.stdout)
         self.register_outputs(
             {
                 "namespace": self.namespace,
                 "services": self.services,
                 "version": self.version,
                 "digest": self.digest,
+                "sidecars": self.sidecars,
             }
         )

@@ -25,6 +25,7 @@ class MeshConfigExclusionsArgs:
     Attributes:
         connection: The cluster.
         mesh: What has to be there before the MeshConfig may be patched: the patch would create it.
+        sidecars: Fingerprint of what OSM's injector puts into pods.
         namespaces: Where OSM and Dapr are.
         services: The Services that every daprd talks to, as the cluster has them (``DaprInstall.services``).
         permissive: Whether permissive traffic policy mode is on (step 3).
@@ -38,6 +39,7 @@ class MeshConfigExclusionsArgs:
 
     connection: Connection
     mesh: pulumi.Resource
+    sidecars: str
     namespaces: Namespaces
     services: pulumi.Input[dict[str, Any]]
     permissive: bool
@@ -107,7 +109,7 @@ class MeshConfigExclusions(pulumi.ComponentResource):
         # OSM refuses an empty annotation, and whether there is one is known before the ports are.
         per_pod = exclusions.any_per_pod(args.exclusion_set, egress=args.enable_egress, scope=args.port_scope)
         self.pod_annotation = computed.apply(lambda e: e.pod_annotation) if per_pod else None
-        self.injection_digest = digest_of(args.namespaces.osm, lists)
+        self.injection_digest = digest_of(args.sidecars, lists)
         self.digest = digest_of(args.permissive, args.enable_egress, self.exclusions)
         self.register_outputs(
             {

@@ -44,11 +44,13 @@ class OsmInstall(pulumi.ComponentResource):
         namespace: Name of OSM's namespace; known only once the mesh is ready.
         version: The release's version.
         digest: Fingerprint of what is declared here.
+        sidecars: Fingerprint of what its injector puts into pods; those made before a change of it are stale.
     """
 
     namespace: pulumi.Output[str]
     version: pulumi.Output[str]
     digest: pulumi.Output[str]
+    sidecars: str
 
     def __init__(self, name: str, args: OsmInstallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Install OSM and wait for the mesh."""
@@ -91,4 +93,13 @@ class OsmInstall(pulumi.ComponentResource):
         self.namespace = ready.stdout.apply(lambda _: args.namespace)
         self.version = pulumi.Output.from_input(args.release.version)
         self.digest = pulumi.Output.from_input(declared)
-        self.register_outputs({"namespace": self.namespace, "version": self.version, "digest": self.digest})
+        images = [values["osm"].get(key) for key in ("image", "sidecarImage")]
+        self.sidecars = digest([args.namespace, args.release.version, images])
+        self.register_outputs(
+            {
+                "namespace": self.namespace,
+                "version": self.version,
+                "digest": self.digest,
+                "sidecars": self.sidecars,
+            }
+        )

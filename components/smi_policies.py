@@ -10,7 +10,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.connection import Connection, child
-from components.digest import digest
+from components.digest import digest_of
 from components.operation import operation
 from model import names, policies
 from model.apps import App
@@ -98,7 +98,8 @@ class SmiPolicies(pulumi.ComponentResource):
             },
             opts=child(self, withdraw, *objects, args.deployed),
         )
-        self.digest = pulumi.Output.from_input(digest([[policy.reference, policy.spec] for policy in declared]))
+        # What was withdrawn shows in no input when a failed update is taken back, so each run of it counts too.
+        self.digest = digest_of([[policy.reference, policy.spec] for policy in declared], withdraw.stdout)
         self.register_outputs({"digest": self.digest})
 
 

@@ -22,7 +22,7 @@ MAX_PORTS: Final = 15
 DAPR_INTERNAL_GRPC_PORT: Final = 50002
 
 # The names a port may have for it to be excluded, by Service. "" stands for a Service's only, unnamed port,
-# which is how Dapr up to 1.12 declares dapr-api, and up to 1.10 dapr-sentry.
+# which is how Dapr up to 1.12 declares dapr-api, and up to 1.10 dapr-sentry. A release's own sidecars use the first.
 PLACEMENT_PORT_NAMES: Final = ("api", "raft-node")
 API_PORT_NAMES: Final = ("", "grpc", "legacy")
 SENTRY_PORT_NAMES: Final = ("", "grpc", "legacy")
@@ -230,7 +230,7 @@ def compute(
     control_plane: tuple[ExcludedPort, ...] = ()
     if _dapr_too(which, egress=egress):
         shared = (*_placement(services, raft=page), *shared, *_schedulers(services))
-        control_plane = _control_plane(services)
+        control_plane = _control_plane(services, legacy=page)
     extra = tuple(
         ExcludedPort(port=port, service="extraPortExclusions", reason="asked for in the stack's config")
         for port in extra_ports
@@ -270,13 +270,16 @@ def _schedulers(services: ServicePorts) -> tuple[ExcludedPort, ...]:
     return ports_by_name(names.SCHEDULER_SERVICE, services.scheduler, SCHEDULER_PORT_NAMES, reason)
 
 
-def _control_plane(services: ServicePorts) -> tuple[ExcludedPort, ...]:
+def _control_plane(services: ServicePorts, *, legacy: bool) -> tuple[ExcludedPort, ...]:
     api = ports_by_name(
         names.DAPR_API_SERVICE, services.api, API_PORT_NAMES, "daprd loads Components from Dapr's API (step 6)"
     )
     sentry = ports_by_name(
         names.SENTRY_SERVICE, services.sentry, SENTRY_PORT_NAMES, "daprd gets its certificate from sentry (step 6)"
     )
+    if not legacy:
+        # For sidecars of older releases.
+        api, sentry = api[:1], sentry[:1]
     if services.scheduler_hosts is None:
         return (*api, *sentry)
     reason = "daprd asks there which schedulers there are (as in step 6)"

@@ -37,6 +37,7 @@ OSM_PROTECTED: Final[Mapping[str, str]] = {
     "osm.enableEgress": "it is set by dapr-osm:enableEgress",
     "osm.outboundIPRangeExclusionList": "the list is worked out from the cluster; see dapr-osm:extraIpRangeExclusions",
     "osm.outboundPortExclusionList": "the list is worked out from the cluster; see dapr-osm:extraPortExclusions",
+    "osm.trustDomain": "pods are known by cluster.local when a permission is withdrawn",
     "osm.webhookConfigNamePrefix": "Dapr's webhook must come before OSM's, and webhooks run in order of name",
     "osm.caBundleSecretName": "teardown removes this Secret by name",
 }

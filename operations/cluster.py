@@ -20,7 +20,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream import portforward
 
-from operations.errors import OperationError
+from operations.errors import ForbiddenError, OperationError
 from operations.kubeconfig import read
 
 Object = dict[str, Any]
@@ -171,10 +171,11 @@ def _forwarded(api: client.ApiClient, namespace: str, pod: str, port: int) -> It
     try:
         forward = portforward(core.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port))
     except ApiException as error:
-        raise OperationError(
-            f"can't forward port {port} of pod {namespace}/{pod}: {error.reason}. "
-            "The verification needs the permission to create pods/portforward there."
-        ) from error
+        problem = f"can't forward port {port} of pod {namespace}/{pod}: {error.reason}"
+        if error.status != 403:
+            raise OperationError(problem) from error
+        mend = "The verification needs the permission to create pods/portforward there."
+        raise ForbiddenError(f"{problem}. {mend}") from error
     connection = forward.socket(port)
     try:
         connection.settimeout(REQUEST_TIMEOUT)

@@ -13,6 +13,10 @@ class VerificationError(OperationError):
     """The cluster does not do what the stage promises."""
 
 
+class ForbiddenError(OperationError):
+    """Whoever runs this may not do something; trying again does not help."""
+
+
 def lines(head: str, details: Sequence[str]) -> str:
     """A message with details under it."""
     return "\n  ".join([head, *details])

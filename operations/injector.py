@@ -14,6 +14,7 @@ from typing import Final
 from operations.cluster import ApiError, Cluster, Object
 from operations.diagnosis import explain
 from operations.errors import OperationError
+from operations.progress import moment
 
 # Names of Dapr's chart.
 INJECTOR: Final = "dapr-sidecar-injector"
@@ -35,7 +36,7 @@ def await_injector(cluster: Cluster, *, namespace: str, seconds: int = SECONDS) 
         seconds: How long to wait.
 
     Returns:
-        JSON with the injector's name.
+        JSON with the injector's name, and when it was seen.
 
     Raises:
         OperationError: It takes too long; says what is wrong with Dapr's pods.
@@ -50,7 +51,7 @@ def await_injector(cluster: Cluster, *, namespace: str, seconds: int = SECONDS) 
                 "and they would start without daprd:\n  " + "\n  ".join(causes)
             )
         time.sleep(0.5)
-    return json.dumps({"injector": INJECTOR})
+    return json.dumps({"injector": INJECTOR, "at": moment()})
 
 
 def _is_asked(cluster: Cluster, namespace: str, probe: str, since_seconds: int) -> bool:

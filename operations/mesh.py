@@ -12,7 +12,7 @@ from operations.cluster import Cluster
 from operations.cluster_wide import CRDS, PATHS
 from operations.diagnosis import explain
 from operations.errors import OperationError
-from operations.progress import say
+from operations.progress import moment, say
 
 # Helm has waited for the pods already, so what is left takes seconds.
 SECONDS: Final = 120
@@ -100,7 +100,7 @@ def withdraw_policies(cluster: Cluster, *, namespaces: Sequence[str], declared: 
         declared: Those that stay, as ``Kind/namespace/name``.
 
     Returns:
-        JSON: the declared ones, and so always the same for the same declaration.
+        JSON: the declared ones, and when.
     """
     for policy in (policy for namespace in namespaces for policy in policies(cluster, namespace)):
         if policy in declared:
@@ -109,4 +109,4 @@ def withdraw_policies(cluster: Cluster, *, namespaces: Sequence[str], declared: 
         version, plural = POLICY_PATHS[kind]
         if cluster.delete(f"/apis/{version}/namespaces/{namespace}/{plural}/{name}"):
             say(f"withdrew {policy}")
-    return json.dumps({"declared": list(declared)})
+    return json.dumps({"declared": list(declared), "at": moment()})

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+from model import names
 from model.apps import NODE_APP, PYTHON_APP
 from model.exclusions import DAPR_INTERNAL_GRPC_PORT
 from model.expectation import Expectation
 from operations.calls import Link, refused_so_far
-from operations.cluster import Cluster
+from operations.cluster import Cluster, Object
 from operations.diagnosis import container_trouble, explain
 from operations.errors import VerificationError, lines
-from operations.orders import Orders, orders_since
+from operations.orders import Orders, orders_since, timestamp
+from operations.pods import is_living
 
 # So many new orders must be persisted: pythonapp posts one a second.
 WANTED_ORDERS: Final = 3
 # For so long no order may arrive. Longer than the five seconds that a call may hang before it fails.
 QUIET_SECONDS: Final = 8
 POLL_SECONDS: Final = 0.5
+# A log that was silent for so long has nothing in it that could be taken for a new order.
+LOOK_BACK_SECONDS: Final = 10
+BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 # What an order is at the least where Envoys count bytes: its JSON, and Dapr's message around it.
 ORDER_BYTES: Final = 64
 
@@ -52,10 +58,10 @@ class OrderStream:
     def _flow(self) -> dict[str, Any]:
         """Wait for new orders to be persisted, and see that their calls crossed both Envoys."""
         before = self.link.crossed(self.cluster) if self.expected.through_envoys else None
-        start = datetime.now(UTC)
-        while len((orders := self._orders(start)).persisted) < WANTED_ORDERS:
+        start, began = self._now(), time.monotonic()
+        while len((orders := self._orders(start, began)).persisted) < WANTED_ORDERS:
             if time.monotonic() > self.deadline:
-                seconds = round((datetime.now(UTC) - start).total_seconds())
+                seconds = round(time.monotonic() - began)
                 raise self._error(
                     f"orders must flow, but in {seconds} s {NODE_APP} got {orders.received} and "
                     f"persisted {len(orders.persisted)} of the {WANTED_ORDERS} that were waited for:",
@@ -111,9 +117,9 @@ class OrderStream:
             The seconds of silence, and the calls that the mesh refused in it; zeros where an order arrived. A silence
             that has begun is listened to until it is long enough, whatever the time.
         """
-        start, began = datetime.now(UTC), time.monotonic()
+        start, began = self._now(), time.monotonic()
         before = self.link.refused(self.cluster)
-        while not self._orders(start).received:
+        while not self._orders(start, began).received:
             silence = time.monotonic() - began
             if silence >= QUIET_SECONDS:
                 refused = self.link.refused(self.cluster) - before
@@ -122,23 +128,44 @@ class OrderStream:
             time.sleep(POLL_SECONDS)
         return 0.0, 0
 
-    def _orders(self, since: datetime) -> Orders:
-        seconds = int((datetime.now(UTC) - since).total_seconds()) + 2
+    def _now(self) -> Mapping[str, datetime]:
+        """The moment, by the clock of each pod's node, which ours may differ from: just after its log's latest line."""
+        moments = {}
+        for pod in self.link.destination_pods:
+            stamps = (timestamp(line.partition(" ")[0]) for line in self._log(pod, LOOK_BACK_SECONDS))
+            latest = max((stamp for stamp in stamps if stamp is not None), default=BEGINNING)
+            moments[pod] = latest + timedelta(microseconds=1)
+        return moments
+
+    def _orders(self, start: Mapping[str, datetime], began: float) -> Orders:
+        """Those that have come since the moment ``start``, which was ``began`` on the monotonic clock."""
+        seconds = int(time.monotonic() - began) + 2
+        found = [orders_since(self._log(pod, seconds), start[pod]) for pod in self.link.destination_pods]
+        return Orders(
+            received=sum(orders.received for orders in found),
+            persisted=tuple(order for orders in found for order in orders.persisted),
+        )
+
+    def _log(self, pod: str, seconds: int) -> list[str]:
         container = self.expected.app(NODE_APP).container
-        namespace = self.link.destination_namespace
-        log = [
-            line
-            for pod in self.link.destination_pods
-            for line in self.cluster.logs(namespace, pod, container, since_seconds=seconds)
+        return self.cluster.logs(self.link.destination_namespace, pod, container, since_seconds=seconds)
+
+    def _concerned(self) -> list[Object]:
+        """The pods that an order passes: pythonapp's, nodeapp's and Redis's."""
+        apps = {*self.link.source_pods, *self.link.destination_pods}
+        return [
+            pod
+            for namespace in dict.fromkeys([self.link.source_namespace, self.link.destination_namespace])
+            for pod in self.cluster.pods(namespace)
+            if is_living(pod)
+            and (pod["metadata"]["name"] in apps or (pod["metadata"].get("labels") or {}).get("app") == names.REDIS)
         ]
-        return orders_since(log, since)
 
     def _restarts(self) -> dict[str, int]:
-        """How often each living pod's containers have restarted; pods on their way out say nothing."""
+        """How often the containers of these pods have restarted."""
         return {
             f"{pod['metadata']['name']}/{container['name']}": int(container["restartCount"])
-            for pod in self.cluster.pods(self.link.destination_namespace)
-            if not pod["metadata"].get("deletionTimestamp")
+            for pod in self._concerned()
             for container in pod["status"].get("containerStatuses", [])
         }
 
@@ -147,9 +174,8 @@ class OrderStream:
         after = self._restarts()
         problems = [f"{name} restarted meanwhile" for name, count in after.items() if count != before.get(name, count)]
         problems += [f"{name} is gone" for name in before if name not in after]
-        for pod in self.cluster.pods(self.link.destination_namespace):
-            if not pod["metadata"].get("deletionTimestamp"):
-                problems += [f"pod {pod['metadata']['name']}: {trouble}" for trouble in container_trouble(pod)]
+        for pod in self._concerned():
+            problems += [f"pod {pod['metadata']['name']}: {trouble}" for trouble in container_trouble(pod)]
         if problems:
             raise self._error("orders stopped, but not because of the mesh:", problems)
 

@@ -61,9 +61,7 @@ def deployment_pods(cluster: Cluster, namespace: str, name: str) -> tuple[list[O
     deployment = cluster.get(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
     if deployment is None:
         return [], [f"Deployment {name} does not exist"]
-    pods = [
-        pod for pod in cluster.pods(namespace, pod_selector(deployment)) if not pod["metadata"].get("deletionTimestamp")
-    ]
+    pods = [pod for pod in cluster.pods(namespace, pod_selector(deployment)) if is_living(pod)]
     problems = []
     wanted, status = deployment["spec"]["replicas"], deployment["status"]
     observed = status.get("observedGeneration", 0) >= deployment["metadata"]["generation"]
@@ -72,6 +70,11 @@ def deployment_pods(cluster: Cluster, namespace: str, name: str) -> tuple[list[O
     if len(pods) != wanted:
         problems.append(f"{name} has {len(pods)} pods instead of {wanted}")
     return pods, problems
+
+
+def is_living(pod: Object) -> bool:
+    """Whether a pod is neither on its way out nor a dead one that Kubernetes keeps, such as an evicted one."""
+    return not pod["metadata"].get("deletionTimestamp") and pod["status"].get("phase") not in ("Failed", "Succeeded")
 
 
 def pod_selector(deployment: Object) -> str:

@@ -16,6 +16,8 @@ from operations.errors import OperationError, lines
 
 STORAGE_CLASSES: Final = "/apis/storage.k8s.io/v1/storageclasses"
 DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
+# Kubernetes still honours what it was called first.
+DEFAULT_CLASS_BEFORE: Final = "storageclass.beta.kubernetes.io/is-default-class"
 # Names of Dapr's chart.
 SCHEDULER_CLAIM: Final = "dapr-scheduler-data-dir-"
 TRUST_BUNDLE: Final = "dapr-trust-bundle"
@@ -47,7 +49,7 @@ def check(
     if release.scheduler and not scheduler_storage.in_memory:
         problems += storage_problems(cluster, release, namespaces.dapr, scheduler_storage.storage_class)
     if release.route.own_services:
-        problems += others_problems(cluster, release, namespaces, apps)
+        problems += others_problems(cluster, release, apps)
     if not release.reads_ed25519:
         problems += root_key_problems(cluster, release, namespaces.dapr)
     if problems:
@@ -84,21 +86,17 @@ def storage_problems(cluster: Cluster, release: DaprRelease, namespace: str, sto
 
 def _is_default(storage_class: Object) -> bool:
     annotations = storage_class["metadata"].get("annotations") or {}
-    return annotations.get(DEFAULT_CLASS) == "true"
+    return "true" in (annotations.get(DEFAULT_CLASS), annotations.get(DEFAULT_CLASS_BEFORE))
 
 
-def others_problems(
-    cluster: Cluster, release: DaprRelease, namespaces: Namespaces, apps: Mapping[str, App]
-) -> list[str]:
+def others_problems(cluster: Cluster, release: DaprRelease, apps: Mapping[str, App]) -> list[str]:
     """The apps of other people's whose ``<app>-dapr`` Services nobody would look after any more."""
     ours = {(app.namespace, name) for name, app in apps.items()}
-    # Apps that this stack has dropped from its config are still there until the update deletes them.
-    own_namespaces = {namespaces.apps, *(app.namespace for app in apps.values())}
     others = [
         f"{kind} {item['metadata']['namespace']}/{item['metadata']['name']}"
         for kind, plural in (("Deployment", "deployments"), ("StatefulSet", "statefulsets"))
         for item in cluster.items(f"/apis/apps/v1/{plural}")
-        if _served_by_dapr(item) and not _is_ours(item, ours, own_namespaces)
+        if _served_by_dapr(item) and not _is_ours(item, ours)
     ]
     if not others:
         return []
@@ -114,11 +112,11 @@ def _served_by_dapr(workload: Object) -> bool:
     return str(annotations.get("dapr.io/enabled", "")).lower() in ("true", "y", "yes", "on", "1")
 
 
-def _is_ours(workload: Object, ours: Collection[tuple[str, str]], own_namespaces: Collection[str]) -> bool:
+def _is_ours(workload: Object, ours: Collection[tuple[str, str]]) -> bool:
     metadata = workload["metadata"]
     annotations = workload["spec"]["template"]["metadata"].get("annotations") or {}
-    marked = metadata["namespace"] in own_namespaces and "dapr-osm/dapr" in annotations
-    return marked or (metadata["namespace"], metadata["name"]) in ours
+    # Also an app that this stack has dropped from its config, with its namespace: it is there until the update ends.
+    return "dapr-osm/dapr" in annotations or (metadata["namespace"], metadata["name"]) in ours
 
 
 def root_key_problems(cluster: Cluster, release: DaprRelease, namespace: str) -> list[str]:

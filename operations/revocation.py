@@ -7,18 +7,18 @@ have lost a permission get new pods.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final
 
 from operations import envoy
 from operations.cluster import Cluster
 from operations.diagnosis import explain
-from operations.errors import OperationError, lines
+from operations.errors import ForbiddenError, OperationError, lines
 from operations.pods import deployment_pods, pod_selector
-from operations.progress import say
+from operations.progress import moment, say
 
 ANNOTATION: Final = "dapr-osm/calls-revoked"
 FIELD_MANAGER: Final = "dapr-osm-revocation"
@@ -40,14 +40,16 @@ def revoke(cluster: Cluster, *, calls: Sequence[Sequence[str]], apps: Mapping[st
             turns permissive mode off gives every app another ServiceAccount, and so other pods.
 
     Returns:
-        JSON: the calls, and so always the same for the same policies.
+        JSON: the calls, and when.
 
     Raises:
         OperationError: The mesh does not take the policies over, or new pods do not start; says why.
     """
-    result = json.dumps({"calls": sorted(list(call) for call in calls)})
+    result = json.dumps({"calls": sorted(list(call) for call in calls), "at": moment()})
     if previous is None:
         return result
+    # A run that failed is repeated with the same previous result: what it has replaced already is not replaced again.
+    mark = hashlib.sha256(previous.encode()).hexdigest()[:16]
     allowed = {tuple(call) for call in calls}
     withdrawn = sorted({tuple(call) for call in json.loads(previous)["calls"]} - allowed)
     for source, destination in withdrawn:
@@ -55,7 +57,7 @@ def revoke(cluster: Cluster, *, calls: Sequence[Sequence[str]], apps: Mapping[st
             _await_refusal(cluster, apps, source, destination)
     for source in dict.fromkeys(source for source, _ in withdrawn if source in apps):
         say(f"{source} may no longer call {', '.join(d for s, d in withdrawn if s == source)}: it gets new pods")
-        _replace_pods(cluster, apps[source], source)
+        _replace_pods(cluster, apps[source], source, mark)
     return result
 
 
@@ -66,7 +68,7 @@ def _await_refusal(cluster: Cluster, apps: Mapping[str, str], source: str, desti
     while admitting := [
         pod["metadata"]["name"]
         for pod in deployment_pods(cluster, namespace, destination)[0]
-        if envoy.admits(cluster, namespace, pod["metadata"]["name"], envoy.identity(apps[source], source))
+        if _admits(cluster, namespace, pod["metadata"]["name"], envoy.identity(apps[source], source))
     ]:
         if time.monotonic() > deadline:
             raise OperationError(
@@ -77,21 +79,33 @@ def _await_refusal(cluster: Cluster, apps: Mapping[str, str], source: str, desti
         time.sleep(POLL_SECONDS)
 
 
-def _replace_pods(cluster: Cluster, namespace: str, name: str) -> None:
+def _admits(cluster: Cluster, namespace: str, pod: str, identity: str) -> bool:
+    try:
+        return envoy.admits(cluster, namespace, pod, identity)
+    except ForbiddenError:
+        raise
+    except OperationError:
+        # It has gone meanwhile, or does not answer yet: the next look tells.
+        return True
+
+
+def _replace_pods(cluster: Cluster, namespace: str, name: str, mark: str) -> None:
     path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
     deployment = cluster.get(path)
     if deployment is None:
         return
-    selector = pod_selector(deployment)
-    old = {pod["metadata"]["uid"] for pod in cluster.pods(namespace, selector)}
-    stamp = datetime.now(UTC).isoformat(timespec="seconds")
-    body = {"spec": {"template": {"metadata": {"annotations": {ANNOTATION: stamp}}}}}
-    cluster.request("PATCH", path, {"fieldManager": FIELD_MANAGER}, body)
+    if (deployment["spec"]["template"]["metadata"].get("annotations") or {}).get(ANNOTATION) != mark:
+        body = {"spec": {"template": {"metadata": {"annotations": {ANNOTATION: mark}}}}}
+        cluster.request("PATCH", path, {"fieldManager": FIELD_MANAGER}, body)
     deadline = time.monotonic() + ROLLOUT_SECONDS
     while True:
         pods, problems = deployment_pods(cluster, namespace, name)
-        left = [p["metadata"]["name"] for p in cluster.pods(namespace, selector) if p["metadata"]["uid"] in old]
-        problems += [f"pod {pod} is still there" for pod in left]
+        # One that is on its way out still has its connections.
+        problems += [
+            f"pod {pod['metadata']['name']} is still there"
+            for pod in cluster.pods(namespace, pod_selector(deployment))
+            if pod["metadata"].get("deletionTimestamp")
+        ]
         if not problems:
             return
         if time.monotonic() > deadline:

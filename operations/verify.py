@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from model.apps import NODE_APP, PYTHON_APP
 from model.expectation import Expectation
 from operations import mesh
 from operations.calls import Link, check_calls
 from operations.cluster import Cluster
-from operations.errors import VerificationError, lines
+from operations.errors import ForbiddenError, OperationError, VerificationError, lines
 from operations.order_stream import OrderStream
 from operations.pods import Pods, await_pods
 from operations.progress import say
+
+POLL_SECONDS: Final = 1.0
 
 
 def verify(cluster: Cluster, expected: Expectation) -> dict[str, Any]:
@@ -34,6 +36,20 @@ def verify(cluster: Cluster, expected: Expectation) -> dict[str, Any]:
         VerificationError: Something is not as promised; says what, which pod, which container, and why.
     """
     deadline = time.monotonic() + expected.seconds
+    while True:
+        try:
+            return _look(cluster, expected, deadline)
+        except (VerificationError, ForbiddenError):
+            raise
+        except OperationError as error:
+            # A pod has just been replaced, or does not answer yet.
+            if time.monotonic() > deadline:
+                raise
+            say(f"looking again: {error}")
+            time.sleep(POLL_SECONDS)
+
+
+def _look(cluster: Cluster, expected: Expectation, deadline: float) -> dict[str, Any]:
     pods = await_pods(cluster, expected, deadline)
     _check_policies(cluster, expected)
     orders = _check_orders(cluster, expected, pods, deadline)

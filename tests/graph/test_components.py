@@ -99,6 +99,7 @@ def exclusions(
         services=json.loads(found_on(SERVICES, list(SERVICES))),
         permissive=True,
         enable_egress=True,
+        sidecars="0123456789abcdef",
         exclusion_set=ExclusionSet.PAGE,
         exclude_api_server=True,
         port_scope=PortScope.MESH,

@@ -190,7 +190,7 @@ def pod(stage: Stage, version: str, app: str) -> dict[str, Any]:
 def test_outside_of_the_mesh_pods_know_dapr_and_its_state_store_only(version: str) -> None:
     graph = at(Stage.DAPR, version)
     known = {
-        "dapr-osm/dapr": outputs(graph, "dapr")["digest"],
+        "dapr-osm/dapr": outputs(graph, "dapr")["sidecars"],
         "dapr-osm/state-store": outputs(graph, "hello-redis")["access_digest"],
     }
     if version in BY_NAME_FORMAT:

@@ -233,8 +233,8 @@ def test_every_component_registers_outputs_that_are_known(stage: Stage, version:
 def test_components_register_exactly_the_outputs_that_they_declare(version: str) -> None:
     graph = at(Stage.SMI, version)
     assert {name: set(outputs(graph, name)) for name in graph.components} == {
-        "dapr": {"namespace", "services", "version", "digest"},
-        "osm": {"namespace", "version", "digest"},
+        "dapr": {"namespace", "services", "version", "digest", "sidecars"},
+        "osm": {"namespace", "version", "digest", "sidecars"},
         "exclusions": {"exclusions", "pod_annotation", "injection_digest", "digest"},
         "hello": {"namespaces", "digest"},
         "hello-redis": {"secret_name", "access_digest", "digest"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -14,8 +14,9 @@ import pytest
 from model import names
 from model.exclusions import DAPR_INTERNAL_GRPC_PORT
 from model.expectation import Expectation, ExpectedApp
-from operations import calls, envoy, order_stream, pods
+from operations import calls, envoy, order_stream, pods, verify
 from operations.cluster import Answer, Object
+from operations.errors import OperationError
 from operations.mesh import POLICY_PATHS
 
 from .fake_cluster import FakeCluster
@@ -38,7 +39,7 @@ NO_ROUTE: Final = f"http.rds-outbound.{DAPR_INTERNAL_GRPC_PORT}.no_route"
 
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have looks come one after the other, and quiet established at once."""
-    for module in (pods, calls, order_stream):
+    for module in (pods, calls, order_stream, verify):
         monkeypatch.setattr(module, "POLL_SECONDS", 0)
     monkeypatch.setattr(order_stream, "QUIET_SECONDS", 0.02)
 
@@ -80,6 +81,8 @@ class LiveCluster(FakeCluster):
         refusing_side: Which app's Envoy counts them: the "source" or the "destination" of the call.
         tried: The tried calls, as pod and path.
         listening: Whether Envoys listen for what their pods send: not where egress is off and nobody may be called.
+        skew: By how much the nodes' clocks are ahead of ours.
+        gone: Pods that don't answer the next time that they are asked.
         counters: What every pod's Envoy has counted, by ``namespace/pod`` and Envoy's name of the counter.
     """
 
@@ -93,6 +96,8 @@ class LiveCluster(FakeCluster):
         self.probes_refused, self.refusing_side = 1, "source"
         self.tried: list[tuple[str, str]] = []
         self.listening = True
+        self.skew = timedelta(0)
+        self.gone: set[str] = set()
         self.counters: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
         self._orders: list[str] = []
         for app in expected.apps:
@@ -139,7 +144,7 @@ class LiveCluster(FakeCluster):
             self.counters[f"{self.namespace('pythonapp')}/pythonapp-1"][NO_ROUTE] += self.refusing
         if self.flowing:
             self._cross("pythonapp", "pythonapp-1", "nodeapp")
-            stamp = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+            stamp = (datetime.now(UTC) + self.skew).isoformat().replace("+00:00", "Z")
             number = len(self._orders) // 2 + 1
             self._orders += [
                 f"{stamp} Got a new order! Order ID: {number}",
@@ -148,6 +153,9 @@ class LiveCluster(FakeCluster):
         return list(self._orders) if pod == "nodeapp-1" else []
 
     def http_from_pod(self, namespace: str, pod: str, port: int, path: str) -> Answer:
+        if pod in self.gone:
+            self.gone.remove(pod)
+            raise OperationError(f"pod {pod} does not answer")
         if port == calls.DAPR_HTTP_PORT:
             return self._tried(pod, path)
         assert port == envoy.ADMIN_PORT

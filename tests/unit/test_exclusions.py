@@ -138,14 +138,15 @@ def test_whether_there_is_an_annotation_is_known_without_the_ports(
 
 @pytest.mark.parametrize("services", EVERY_SHAPE)
 @pytest.mark.parametrize("scope", PortScope)
-def test_without_egress_the_minimal_set_is_the_pages_but_for_raft_and_the_api_server(
+def test_without_egress_the_minimal_set_is_the_pages_but_for_what_no_sidecar_dials(
     services: ServicePorts, scope: PortScope
 ) -> None:
     page = computed(services, scope=scope)
     minimal = computed(services, which=ExclusionSet.MINIMAL, egress=False, scope=scope)
     assert minimal.ip_ranges == {}
     assert minimal.mesh_port_numbers == [port for port in page.mesh_port_numbers if port != 8201]
-    assert minimal.pod_port_numbers == [port for port in page.pod_port_numbers if port != 8201]
+    legacy = {80} if services in (DAPR_1_13, DAPR_1_18) else set()
+    assert minimal.pod_port_numbers == [port for port in page.pod_port_numbers if port not in {8201} | legacy]
     assert all("raft" not in port.reason for port in (*minimal.mesh_ports, *minimal.pod_ports))
 
 

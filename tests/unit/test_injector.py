@@ -51,7 +51,7 @@ def awaited(cluster: Admitting) -> str:
 def test_an_injector_that_adds_its_sidecar_is_ready() -> None:
     cluster = Admitting()
     cluster.injecting = True
-    assert json.loads(awaited(cluster)) == {"injector": "dapr-sidecar-injector"}
+    assert json.loads(awaited(cluster))["injector"] == "dapr-sidecar-injector"
 
 
 def test_an_injector_that_was_asked_but_does_not_inject_for_us_is_ready() -> None:

@@ -188,11 +188,13 @@ def test_withdrawing_where_nothing_is_does_nothing() -> None:
     assert fake.deleted == []
 
 
-def test_the_same_declaration_prints_the_same(allowed: FakeCluster) -> None:
+def test_every_run_prints_something_else(allowed: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     declared = ("HTTPRouteGroup/dapr-test/nodeapp-service-routes",)
-    first = withdrawn(allowed, *declared)
-    assert withdrawn(allowed, *declared) == first, "else a refresh would show a change that is none"
-    assert json.loads(first) == {"declared": list(declared)}
+    moments = iter(["then", "now"])
+    monkeypatch.setattr("operations.mesh.moment", lambda: next(moments))
+    first, second = (json.loads(withdrawn(allowed, *declared)) for _ in range(2))
+    assert (first["declared"], second["declared"]) == (list(declared), list(declared))
+    assert first != second, "else nothing would be verified when a failed update is taken back"
 
 
 SHOP = TARGETS.replace("dapr-test", "shop")

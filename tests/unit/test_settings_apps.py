@@ -91,9 +91,12 @@ def test_what_is_said_of_one_of_the_walkthroughs_changes_that_and_nothing_else()
     assert after["pythonapp"] == before["pythonapp"]
 
 
-def test_one_of_the_walkthroughs_may_live_elsewhere() -> None:
-    found = parsed(daprVersion="1.12.0", apps={"nodeapp": {"namespace": "back"}}).apps
-    assert (found["nodeapp"].namespace, found["pythonapp"].namespace) == ("back", "dapr-test")
+@pytest.mark.parametrize("app", ["nodeapp", "pythonapp"])
+def test_the_walkthroughs_apps_stay_with_their_state_store_and_each_other(app: str) -> None:
+    line = only_problem(daprVersion="1.12.0", apps={app: {"namespace": "back"}})
+    assert line == (
+        f"dapr-osm:apps.{app}.namespace is not set here for an app of the walkthrough. Set dapr-osm:appsNamespace."
+    )
 
 
 def test_null_removes_one_of_the_walkthroughs() -> None:
@@ -320,11 +323,9 @@ def test_a_namespace_that_is_used_twice_is_refused_under_both_its_settings() -> 
 
 
 @pytest.mark.parametrize("namespace", ["dapr-system", "osm-system", "default", "kube-system"])
-@pytest.mark.parametrize("app", ["nodeapp", "shop"])
-def test_apps_do_not_live_in_a_control_planes_namespace_or_the_clusters_own(app: str, namespace: str) -> None:
-    fields = {**(SHOP if app == "shop" else {}), "namespace": namespace}
-    line = only_problem(daprVersion="1.12.0", apps={app: fields})
-    assert line.startswith(f'dapr-osm:apps.{app}.namespace: "{namespace}" is not a namespace for apps.')
+def test_apps_do_not_live_in_a_control_planes_namespace_or_the_clusters_own(namespace: str) -> None:
+    line = only_problem(daprVersion="1.12.0", apps={"shop": {**SHOP, "namespace": namespace}})
+    assert line.startswith(f'dapr-osm:apps.shop.namespace: "{namespace}" is not a namespace for apps.')
 
 
 def test_control_planes_namespaces_are_those_of_this_stack() -> None:

@@ -162,11 +162,6 @@ def test_with_a_format_of_names_no_policy_crosses_namespaces(version: str) -> No
     assert line.endswith("Put the apps into one namespace.")
 
 
-def test_the_pages_policy_does_not_cross_namespaces_either() -> None:
-    line = only_problem(daprVersion="1.18.1", apps={"nodeapp": {"namespace": "back"}})
-    assert line.startswith(f"dapr-osm:policies.{PAGES} crosses namespaces")
-
-
 def test_apps_of_one_namespace_call_each_other_wherever_it_is() -> None:
     apps = {**BACK, "front": {"image": "i", "namespace": "back"}}
     given = parsed(apps=apps, policies={"p": {"destination": "back", "sources": ["front"]}})

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -249,7 +249,7 @@ def test_orders_whose_bytes_bypass_the_envoys_are_found_out() -> None:
 
 def test_a_few_bytes_are_no_orders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.unit.live_cluster.CALL_BYTES", 3)
-    with pytest.raises(VerificationError, match="bypassed the mesh: pythonapp's Envoy sent on 9 bytes"):
+    with pytest.raises(VerificationError, match="bypassed the mesh: pythonapp's Envoy sent on 12 bytes"):
         verify(at(Stage.SMI, "1.16.0"), expected_at(Stage.SMI, version="1.16.0"))
 
 
@@ -322,3 +322,69 @@ def test_a_call_that_does_not_end_as_promised_fails_the_stage() -> None:
     cluster.arriving["pythonapp", "shop"] = True
     with pytest.raises(VerificationError, match="pythonapp -> shop.*\\s+the call must be refused, but it arrived"):
         verify(cluster, expected)
+
+
+# --- what is not about the mesh ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [-3600, -10, -2, 2, 10, 3600])
+@pytest.mark.parametrize("stage", [Stage.SMI, Stage.LOCKED])
+def test_a_nodes_clock_may_differ_from_ours(stage: Stage, seconds: int) -> None:
+    cluster = at(stage)
+    cluster.skew = timedelta(seconds=seconds)
+    verify(cluster, expected_at(stage))
+    cluster = at(stage)
+    cluster.skew, cluster.flowing = timedelta(seconds=seconds), True
+    if stage is Stage.LOCKED:
+        assert "still gets them" in failure(cluster, stage), "an order of another clock is an order"
+
+
+def test_orders_from_before_do_not_count_whatever_the_clocks_say() -> None:
+    cluster = at(Stage.SMI)
+    cluster.skew = timedelta(seconds=5)
+    for _ in range(5):
+        cluster.logs("dapr-test", "nodeapp-1", "node", 2)
+    cluster.flowing = False
+    assert "nodeapp got 0 and persisted 0 of the 3" in failure(cluster, Stage.SMI)
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_dead_pod_that_kubernetes_keeps_is_none_of_an_apps_pods(phase: str) -> None:
+    cluster = at(Stage.SMI)
+    cluster.add(cluster.pod_path("nodeapp", 9), **{**pod(), "metadata": {"labels": {"app": "node"}}})
+    cluster.objects[cluster.pod_path("nodeapp", 9)]["status"] = {"phase": phase, "reason": "Evicted"}
+    assert verify(cluster, expected_at(Stage.SMI))["orders"]["persisted"] >= 3
+
+
+def test_another_apps_broken_pod_does_not_hide_that_the_mesh_refuses_orders() -> None:
+    cluster = at(Stage.LOCKED)
+    path = "/api/v1/namespaces/dapr-test/pods/theirs-1"
+    waiting = {"ready": False, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    cluster.add(path, **{**pod(), "metadata": {"name": "theirs-1", "labels": {"app": "theirs"}}})
+    cluster.objects[path]["status"]["containerStatuses"][0].update(waiting)
+    assert "no order arrived" in verify(cluster, expected_at(Stage.LOCKED))["orders"]["verdict"]
+
+
+def test_a_broken_redis_does() -> None:
+    cluster = at(Stage.LOCKED)
+    path = "/api/v1/namespaces/dapr-test/pods/redis-1"
+    waiting = {"ready": False, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    cluster.add(path, **{**pod(), "metadata": {"name": "redis-1", "labels": {"app": "redis"}}})
+    cluster.objects[path]["status"]["containerStatuses"][0].update(waiting)
+    assert "not because of the mesh:\n  pod redis-1: " in failure(cluster, Stage.LOCKED)
+
+
+@pytest.mark.parametrize("stage", [Stage.PERMISSIVE, Stage.LOCKED, Stage.SMI])
+@pytest.mark.parametrize("gone", ["nodeapp-1", "pythonapp-1"])
+def test_a_pod_that_does_not_answer_is_asked_again(stage: Stage, gone: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cluster = at(stage)
+    cluster.gone = {gone}
+    assert verify(cluster, expected_at(stage))["stage"] == stage.value
+    assert f"looking again: pod {gone} does not answer" in capsys.readouterr().err
+
+
+def test_a_pod_that_never_answers_is_an_error_in_the_end() -> None:
+    cluster = at(Stage.SMI)
+    cluster.gone = {"nodeapp-1"}
+    with pytest.raises(OperationError, match="pod nodeapp-1 does not answer"):
+        verify(cluster, expected_at(Stage.SMI, seconds=0))
