@@ -102,6 +102,27 @@ def test_with_egress_redis_alone_has_to_bypass_envoy(other: Stack, kubectl: Kube
     assert kubectl.persisted(6) >= 3
 
 
+def test_an_update_that_failed_half_way_and_is_taken_back_is_not_taken_for_good(other: Stack, kubectl: Kubectl) -> None:
+    """Someone else's policy allows the call on, so that ``locked`` fails after the stack's own policies are gone."""
+    theirs = []
+    for kind in ("httproutegroup/nodeapp-service-routes", "traffictarget/pythodapp-traffic-target"):
+        copy = kubectl.get(*kind.split("/"), "-n", "dapr-test")
+        copy["metadata"] = {"name": f"theirs-{copy['metadata']['name']}", "namespace": "dapr-test"}
+        theirs.append(copy)
+    theirs[1]["spec"]["rules"][0]["name"] = theirs[0]["metadata"]["name"]
+    kubectl.run("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": theirs}))
+    other.configure(stage="locked")
+    assert "still lets it in. Another TrafficTarget may allow it" in other.up(ok=False)
+    for one in theirs:
+        kubectl.run("delete", one["kind"], one["metadata"]["name"], "-n", "dapr-test")
+    other.configure(stage="smi")
+    said = other.up(ok=False)
+    assert "TrafficTarget/dapr-test/pythodapp-traffic-target does not exist" in said, "Pulumi believes that it does"
+    assert "`pulumi up --refresh` makes it again" in said
+    other.run("up", "--refresh", "--yes", "--skip-preview")
+    assert kubectl.persisted(6) >= 3
+
+
 def verify(stack: Stack) -> subprocess.CompletedProcess[str]:
     """Run what ``make verify`` runs."""
     expectation = (

@@ -27,10 +27,11 @@ class Kubectl:
     binary: Path
     kubeconfig: Path
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, stdin: str = "") -> str:
         """Run it; its output."""
         done = subprocess.run(  # noqa: S603 - kubectl on the lab's cluster
             [str(self.binary), "--kubeconfig", str(self.kubeconfig), *arguments],
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=120,
