@@ -138,6 +138,8 @@ def exclusions(version: str, stage: str) -> Result:
             cases["all"] = ([], [], [])
             for name, lists in cases.items():
                 rows[f"{name}, egress {'on' if egress else 'off'}"] = _without(lab.kubectl(), *lists)
+            # As it was, for the next `up` to find well.
+            _without(lab.kubectl(), ranges, mesh, pods)
     return rows
 
 
