@@ -24,6 +24,8 @@ NOT_ARRIVED: Final = "ERR_DIRECT_INVOKE"
 # A method that no app has; nothing happens where it arrives.
 PROBE_METHOD: Final = "dapr-osm-verification"
 POLL_SECONDS: Final = 1.0
+# Every call is tried for so long at the least, however long those before it took.
+CALL_SECONDS: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +117,7 @@ def check_calls(cluster: Cluster, expected: Expectation, pods: Pods, deadline: f
         cluster: The cluster.
         expected: Says which calls must arrive, and which the mesh must refuse.
         pods: The apps' pods.
-        deadline: Until when to try again, on the monotonic clock.
+        deadline: Until when to try again at the least, on the monotonic clock.
 
     Returns:
         By call, as an arrow, what was seen.
@@ -128,8 +130,9 @@ def check_calls(cluster: Cluster, expected: Expectation, pods: Pods, deadline: f
     for call in expected.calls:
         link = Link.of(expected, call, pods)
         for pod in link.source_pods:
+            until = max(deadline, time.monotonic() + CALL_SECONDS)
             while problem := _problem(cluster, expected, link, pod, allowed=call.allowed):
-                if time.monotonic() > deadline:
+                if time.monotonic() > until:
                     raise VerificationError(lines(f"stage {expected.stage}: {link}, tried from pod {pod}:", [problem]))
                 time.sleep(POLL_SECONDS)
         seen[str(link)] = _verdict(expected, call)

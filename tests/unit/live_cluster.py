@@ -42,6 +42,7 @@ def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (pods, calls, order_stream, verify):
         monkeypatch.setattr(module, "POLL_SECONDS", 0)
     monkeypatch.setattr(order_stream, "QUIET_SECONDS", 0.02)
+    monkeypatch.setattr(calls, "CALL_SECONDS", 0)
 
 
 def pod(

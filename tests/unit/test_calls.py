@@ -70,6 +70,22 @@ def test_before_policies_count_all_calls_end_alike(stage: Stage, verdict: str, v
     assert set(checked(at(stage, version)).values()) == {verdict}
 
 
+def test_a_call_gets_its_time_however_long_those_before_it_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, call = at(Stage.SMI), ("shop", "audit")
+    cluster.arriving[call] = False
+    answer = cluster.http_from_pod
+
+    def missing_once(namespace: str, pod: str, port: int, path: str) -> Answer:
+        found = answer(namespace, pod, port, path)
+        cluster.arriving[call] |= "/audit.back/" in path
+        return found
+
+    monkeypatch.setattr(cluster, "http_from_pod", missing_once)
+    monkeypatch.setattr(calls, "CALL_SECONDS", 20)
+    assert checked(cluster, seconds=-100)["shop -> audit"] == "arrives through both Envoys"
+    assert len([path for _, path in cluster.tried if "/audit.back/" in path]) == 2
+
+
 def test_outside_the_mesh_no_envoy_is_asked() -> None:
     cluster = at(Stage.DAPR)
     checked(cluster)
