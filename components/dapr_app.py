@@ -100,6 +100,9 @@ class DaprApp:
                     "dapr.io/app-id": self.app.name,
                     # The operator of a release before may have made it already.
                     "pulumi.com/patchForce": "true",
+                    # Pulumi waits by a watch, which may still show such a Service as it was: the next preview would
+                    # then find a change that is none. Its pods are waited for anyway.
+                    "pulumi.com/skipAwait": "true",
                 },
                 # A Deployment that is not there yet has metadata in a preview, but no id; so all of it is unknown then.
                 owner_references=pulumi.Output.all(

@@ -55,7 +55,11 @@ def service(app: str, label: str) -> dict[str, Any]:
             "name": f"{app}-dapr",
             "namespace": "dapr-test",
             "labels": {"dapr.io/enabled": "true"},
-            "annotations": {"dapr.io/app-id": app, "pulumi.com/patchForce": "true"},
+            "annotations": {
+                "dapr.io/app-id": app,
+                "pulumi.com/patchForce": "true",
+                "pulumi.com/skipAwait": "true",
+            },
             "ownerReferences": [
                 {
                     "apiVersion": "apps/v1",
