@@ -75,6 +75,7 @@ def test_the_1_18_releases_have_the_same_sidecar_with_the_name_resolver_by_host_
 
 
 def test_a_linked_source_counts_for_a_parts_key_like_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build.go_version()  # which it finds in the folder that is about to be another
     monkeypatch.setattr("lab.parts.GO", tmp_path)
     shared = tmp_path / "shared.go"
     shared.write_text("package main\n")
