@@ -340,14 +340,16 @@ def _app(reader: Reader, name: str, fields: Any, walkthroughs: App | None, names
         "resources": entry.json("resources", dict, "an object with requests and limits", dict(model_apps.RESOURCES)),
     }
     if walkthroughs is not None:
+        image_key = {NODE_APP: "nodeAppImage", PYTHON_APP: "pythonAppImage"}[name]
         mends = {
-            "image": f"Set {PROJECT}:{ {NODE_APP: 'nodeAppImage', PYTHON_APP: 'pythonAppImage'}[name] }.",
             # The state store is there, and the quickstart's apps look for each other in their own namespace.
             "namespace": f"Set {PROJECT}:appsNamespace.",
+            "image": f"Set {PROJECT}:{image_key}.",
+            "port": "Remove it; the quickstart's app is fixed.",
+            "servicePort": "Remove it; the quickstart's app is fixed.",
         }
-        for fixed in ("namespace", "image", "port", "servicePort"):
+        for fixed, mend in mends.items():
             if entry.value(fixed) is not None:
-                mend = mends.get(fixed, "Remove it; the quickstart's app is fixed.")
                 entry.refuse(fixed, "is not set here for an app of the walkthrough", mend)
         for variable in environment.keys() & walkthroughs.environment.keys():
             entry.refuse("env", f"sets {variable}, which the quickstart's app is fixed to", f"Remove {variable}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -91,7 +91,7 @@ class OrderStream:
         """Wait until no order arrives any more, while the mesh refuses calls and everything else is well."""
         heard = False
         while not (heard and time.monotonic() > self.deadline):
-            restarts = self._restarts()
+            restarts = _restarts(self._concerned())
             silence, refused = self._listen()
             if refused or (silence and self.link.shut(self.cluster)):
                 self._check_nothing_crashed(restarts)
@@ -161,20 +161,13 @@ class OrderStream:
             and (pod["metadata"]["name"] in apps or (pod["metadata"].get("labels") or {}).get("app") == names.REDIS)
         ]
 
-    def _restarts(self) -> dict[str, int]:
-        """How often the containers of these pods have restarted."""
-        return {
-            f"{pod['metadata']['name']}/{container['name']}": int(container["restartCount"])
-            for pod in self._concerned()
-            for container in pod["status"].get("containerStatuses", [])
-        }
-
     def _check_nothing_crashed(self, before: dict[str, int]) -> None:
         """Orders also stop when something falls over, which is not what this stage is about."""
-        after = self._restarts()
+        pods = self._concerned()
+        after = _restarts(pods)
         problems = [f"{name} restarted meanwhile" for name, count in after.items() if count != before.get(name, count)]
         problems += [f"{name} is gone" for name in before if name not in after]
-        for pod in self._concerned():
+        for pod in pods:
             problems += [f"pod {pod['metadata']['name']}: {trouble}" for trouble in container_trouble(pod)]
         if problems:
             raise self._error("orders stopped, but not because of the mesh:", problems)
@@ -194,3 +187,12 @@ class OrderStream:
 
     def _error(self, message: str, details: list[str] | None = None) -> VerificationError:
         return VerificationError(lines(f"stage {self.expected.stage}: {message}", details or []))
+
+
+def _restarts(pods: Iterable[Object]) -> dict[str, int]:
+    """How often each container of these pods has restarted."""
+    return {
+        f"{pod['metadata']['name']}/{container['name']}": int(container["restartCount"])
+        for pod in pods
+        for container in pod["status"].get("containerStatuses", [])
+    }

@@ -10,20 +10,20 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from lab import api
+from model.stage import Stage
 from tests.compat.gap import GapMeter
 from tests.support import lab
-from tests.support.kubectl import Kubectl
+from tests.support.kubectl import OUTBOUND_PORTS, Kubectl
 from tests.support.stack import Stack, StackError
 
 STACK: Final = "compat"
-STAGES: Final = ("dapr", "permissive", "locked", "smi")
+STAGES: Final = tuple(stage.value for stage in Stage)
 # What a release is tried with at the last stage, after it walked through all.
 MINIMAL: Final[dict[str, dict[str, Any]]] = {
     "minimal, egress on": {"exclusions": "minimal"},
     "minimal, egress off": {"exclusions": "minimal", "enableEgress": False},
 }
 APPS: Final = {"nodeapp": "node", "pythonapp": "python"}
-PORT_LIST: Final = "openservicemesh.io/outbound-port-exclusion-list"
 # How long pods and orders get to recover from a restart before a missing exclusion counts as harmful.
 SETTLE_SECONDS: Final = 30
 WATCH_SECONDS: Final = 8
@@ -149,7 +149,7 @@ def _without(kubectl: Kubectl, ranges: list[str], mesh: list[int], pods: list[in
     patch = json.dumps({"spec": {"traffic": traffic}})
     kubectl.run("patch", "meshconfig", "osm-mesh-config", "-n", "osm-system", "--type=merge", "-p", patch)
     time.sleep(2)  # OSM's injector watches the MeshConfig
-    annotations = {PORT_LIST: ",".join(map(str, pods)) or None, "compat/at": str(time.time())}
+    annotations = {OUTBOUND_PORTS: ",".join(map(str, pods)) or None, "compat/at": str(time.time())}
     template = json.dumps({"spec": {"template": {"metadata": {"annotations": annotations}}}})
     for app in APPS:
         kubectl.run("scale", f"deployment/{app}", "-n", "dapr-test", "--replicas=0")

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from model.route import Route
+from model.stage import Stage
 from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "compatibility.md"
 STEPS: Final = {
-    **{stage: f"`{stage}`" for stage in ("dapr", "permissive", "locked", "smi")},
+    **{stage.value: f"`{stage.value}`" for stage in Stage},
     "minimal, egress on": "`smi`, `exclusions: minimal`",
     "minimal, egress off": "and `enableEgress: false`",
 }

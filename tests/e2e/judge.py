@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tests.support.kubectl import Kubectl
+from tests.support.kubectl import OUTBOUND_PORTS, Kubectl
 
 NODE_INBOUND = "cluster.dapr-test/nodeapp-dapr|50002|local"
 PYTHON_OUTBOUND = "cluster.dapr-test/nodeapp-dapr|50002"
@@ -95,7 +95,7 @@ def _mesh(kubectl: Kubectl, promise: Promise, release: Release) -> None:
     assert traffic["enableEgress"] is True, "what the patch doesn't name is osm-bootstrap's preset"
     for app in ("node", "python"):
         (pod,) = kubectl.living_pods("dapr-test", app)
-        exclusion = pod["metadata"]["annotations"]["openservicemesh.io/outbound-port-exclusion-list"]
+        exclusion = pod["metadata"]["annotations"][OUTBOUND_PORTS]
         assert exclusion == release.pod_ports
 
 

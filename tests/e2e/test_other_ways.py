@@ -16,10 +16,9 @@ from lab import api
 from settings import ROOT
 from tests.e2e.test_walkthrough import assert_nothing_left
 from tests.support import inventory, lab
-from tests.support.kubectl import Kubectl
+from tests.support.kubectl import INBOUND_PORTS, OUTBOUND_PORTS, Kubectl
 from tests.support.stack import Stack
 
-INBOUND_PORTS, OUTBOUND_PORTS = (f"openservicemesh.io/{way}-port-exclusion-list" for way in ("inbound", "outbound"))
 CREDENTIALS = json.dumps({"auths": {"registry.example": {"auth": "bm90OnVzZWQ="}}})
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.e2e.test_walkthrough import assert_nothing_left
 from tests.support import inventory, lab
-from tests.support.kubectl import Kubectl
+from tests.support.kubectl import OUTBOUND_PORTS, Kubectl
 from tests.support.stack import Stack, Step, committed_config
 
 IMAGE = committed_config("Pulumi.lab.yaml")["dapr-osm:nodeAppImage"]
@@ -25,7 +25,6 @@ APPS: dict[str, Any] = {
     "stock": {**APP, "replicas": 2, "env": {"APP_PORT": "3000"}},
 }
 POLICIES: dict[str, Any] = {"checkout-to-stock": {"destination": "stock", "sources": ["checkout"]}}
-OUTBOUND_PORTS = "openservicemesh.io/outbound-port-exclusion-list"
 NAMESPACES = {"daprNamespace": "platform-dapr", "osmNamespace": "platform-osm", "appsNamespace": "hello"}
 
 

@@ -6,11 +6,12 @@ import json
 from typing import Any, Final
 
 from model.expectation import Expectation
+from tests.support.kubectl import OUTBOUND_PORTS
 
 from .recording import Graph, Recorded
 
 PODS: Final = ("hello-nodeapp", "hello-pythonapp")
-PORT_LIST: Final = "openservicemesh.io/outbound-port-exclusion-list"
+PORT_LIST: Final = OUTBOUND_PORTS
 
 
 def annotations_of(graph: Graph, pod: str = "hello-nodeapp") -> dict[str, str]:

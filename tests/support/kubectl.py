@@ -12,7 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+# What OSM excludes for one pod, by direction.
+INBOUND_PORTS: Final = "openservicemesh.io/inbound-port-exclusion-list"
+OUTBOUND_PORTS: Final = "openservicemesh.io/outbound-port-exclusion-list"
 
 
 @dataclass(frozen=True, kw_only=True)
