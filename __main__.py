@@ -3,6 +3,8 @@
 import pulumi
 
 from components import (
+    ClusterIdentity,
+    ClusterIdentityArgs,
     DaprInstall,
     DaprInstallArgs,
     HelloKubernetesApps,
@@ -14,34 +16,52 @@ from components import (
     OsmInstallArgs,
     SmiPolicies,
     SmiPoliciesArgs,
+    TeardownGuard,
+    TeardownGuardArgs,
     Verification,
     VerificationArgs,
-    connect,
 )
 from model.apps import NODE_APP
 from model.exclusions import NO_EXCLUSIONS
-from model.expectation import expectation
+from model.expectation import expectation, sidecars
 from model.versions import OSM_RELEASE
-from stack import stack_settings
+from stack import stack
 
-settings, secrets = stack_settings()
-stage = settings.stage
-connection = connect()
+# Everything is looked at before anything is made: config, cluster, charts, and whose the names are.
+this = stack()
+settings, stage = this.settings, this.settings.stage
+on_cluster = pulumi.ResourceOptions(provider=this.provider)
+
+identity = ClusterIdentity(
+    "cluster",
+    ClusterIdentityArgs(
+        provider=this.provider,
+        context=settings.kube_context,
+        owner=this.owner,
+        keep_shared=settings.keep_shared,
+    ),
+    opts=on_cluster,
+)
+connection = identity.connection
+after_identity = pulumi.ResourceOptions(provider=this.provider, depends_on=[identity])
 
 # Step 1: Dapr, with its mTLS off.
 dapr = DaprInstall(
     "dapr",
     DaprInstallArgs(
         connection=connection,
+        chart=this.dapr,
         namespace=settings.namespaces.dapr,
+        existing_namespace=settings.namespaces.dapr in settings.existing_namespaces,
+        namespace_labels=settings.namespace_labels.get(settings.namespaces.dapr, {}),
+        namespace_annotations=settings.namespace_annotations.get(settings.namespaces.dapr, {}),
+        protect=settings.protect,
+        keep_shared=settings.keep_shared,
         release=settings.dapr,
-        mtls=settings.dapr_mtls,
-        chart=settings.dapr_chart,
-        registry=settings.images.dapr_registry,
-        values=settings.dapr_values,
-        registry_credentials=secrets.registry_credentials,
+        registry_credentials=this.secrets.registry_credentials,
         timeout_seconds=settings.timeout_seconds,
     ),
+    opts=after_identity,
 )
 components: list[pulumi.Resource] = [dapr]
 digests = [dapr.digest]
@@ -53,16 +73,18 @@ if stage.meshed:
         "osm",
         OsmInstallArgs(
             connection=connection,
+            chart=this.osm,
             namespace=settings.namespaces.osm,
+            existing_namespace=settings.namespaces.osm in settings.existing_namespaces,
+            namespace_labels=settings.namespace_labels.get(settings.namespaces.osm, {}),
+            namespace_annotations=settings.namespace_annotations.get(settings.namespaces.osm, {}),
+            protect=settings.protect,
+            keep_shared=settings.keep_shared,
             release=OSM_RELEASE,
-            chart=settings.osm_chart,
-            registry=settings.images.osm_registry,
-            envoy_image=settings.images.envoy,
-            curl_image=settings.images.curl,
-            values=settings.osm_values,
-            registry_credentials=secrets.registry_credentials,
+            registry_credentials=this.secrets.registry_credentials,
             timeout_seconds=settings.timeout_seconds,
         ),
+        opts=after_identity,
     )
     # Steps 3 to 6: permissive mode, and what bypasses Envoy.
     exclusions = MeshConfigExclusions(
@@ -81,6 +103,7 @@ if stage.meshed:
             extra_ports=settings.extra_ports,
             extra_ip_ranges=settings.extra_ip_ranges,
         ),
+        opts=on_cluster,
     )
     interception = Interception(
         pod_annotation=exclusions.pod_annotation, digest=exclusions.injection_digest, configured=exclusions
@@ -97,15 +120,23 @@ apps = HelloKubernetesApps(
         namespace=settings.namespaces.apps,
         apps=settings.apps,
         redis_image=settings.images.redis,
-        redis_password=secrets.redis_password,
+        redis_password=this.secrets.redis_password,
         password_in_component=settings.password_in_component,
         read_all_secrets=settings.read_all_secrets,
-        registry_credentials=secrets.registry_credentials,
+        registry_credentials=this.secrets.registry_credentials,
         route=settings.dapr.route,
         dapr=dapr,
         dapr_digest=dapr.sidecars,
+        sidecars=sidecars(stage, settings.dapr, OSM_RELEASE),
         interception=interception,
+        secret_environments=this.secrets.environments,
+        namespace_labels=settings.namespace_labels,
+        namespace_annotations=settings.namespace_annotations,
+        existing_namespaces=settings.existing_namespaces,
+        protect=settings.protect,
+        timeout_seconds=settings.timeout_seconds,
     ),
+    opts=after_identity,
 )
 components.append(apps)
 digests.append(apps.digest)
@@ -123,6 +154,7 @@ if osm is not None and stage.enforces:
             mesh=osm,
             deployed=apps,
         ),
+        opts=on_cluster,
     )
     components.append(policies)
     digests.append(policies.digest)
@@ -130,18 +162,32 @@ if osm is not None and stage.enforces:
 # Steps 1, 9 and 10: does it do what the stage says?
 expected = expectation(
     stage,
+    stack=this.owner.stack,
     dapr=settings.dapr,
     osm=OSM_RELEASE,
     apps=settings.apps,
     policies=list(settings.policies.values()),
     seconds=settings.verify_seconds,
+    level=settings.verify,
 )
 verification = Verification(
     "verification",
     VerificationArgs(
+        connection=connection,
         expectation=expected,
         covers=digests,
         after=components,
+    ),
+)
+
+# Step 11: a destroy begins here, and ends here where it must not go on.
+TeardownGuard(
+    "teardown",
+    TeardownGuardArgs(
+        connection=connection,
+        stack=this.teardown,
+        keep_shared=settings.keep_shared,
+        after=[identity, *components, verification],
     ),
 )
 

@@ -5,16 +5,57 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
+from pulumi_command import local
 
+from components.chart_resources import ChartResources, ChartResourcesArgs
 from components.connection import Connection, child
-from components.namespaces import own_namespace
+from components.digest import digest
+from components.namespaces import Home, HomeArgs, home
 from components.operation import operation
-from model import names
-from settings import Chart
+from model.chart import ChartObject
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstalledChart:
+    """A chart, rendered for this cluster and this stack.
+
+    Attributes:
+        objects: Its objects, ready to be registered.
+        kept: Names of definitions that were there before the stack, and stay when it goes.
+        secret: Whether it was rendered from secret values.
+    """
+
+    objects: Sequence[ChartObject]
+    kept: frozenset[str] = frozenset()
+    secret: bool = False
+
+    def digest_of(self, *kinds_and_names: tuple[str, str]) -> str:
+        """Fingerprint of some of its objects, by kind and name; of all where none are named.
+
+        Where it was rendered from secret values, only of what those can't be in: a digest of a secret tells of it.
+        """
+        chosen = [item for item in self.objects if not kinds_and_names or (item.kind, item.name) in kinds_and_names]
+        return digest([[item.kind, item.name] if self.secret else item.body for item in chosen])
+
+    def sidecars_digest(self, injector: str, *kinds_and_names: tuple[str, str]) -> str:
+        """Fingerprint of what an injector puts into pods: its own containers, which say so, and objects that it reads.
+
+        How many injectors there are, or what they wait with at their start, rolls no pod.
+        """
+        containers = [
+            item.body["spec"]["template"]["spec"]["containers"]
+            for item in self.objects
+            if (item.kind, item.name) == ("Deployment", injector)
+        ]
+        read = self.digest_of(*kinds_and_names) if kinds_and_names else ""
+        return digest([[] if self.secret else containers, read])
+
+    @property
+    def definitions(self) -> list[str]:
+        """Names of its CustomResourceDefinitions."""
+        return [item.name for item in self.objects if item.is_definition]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,104 +64,124 @@ class ControlPlaneArgs:
 
     Attributes:
         connection: The cluster.
-        chart: Its Helm chart.
-        registry: Registry and path in front of its image names; None for the chart's own.
-        values: Further Helm values, checked already not to override what the mesh depends on.
+        chart: Its Helm chart, rendered.
+        namespace: The namespace to make for it, or to use where it exists.
+        existing_namespace: Whether that is there already and stays.
+        namespace_labels: Its further labels.
+        namespace_annotations: Its further annotations.
         registry_credentials: Credentials for a private registry, secret, or None.
-        timeout_seconds: How long the installation may take, in seconds.
+        protect: Whether Pulumi refuses to delete it.
+        keep_shared: Whether it stays when the stack goes.
+        timeout_seconds: How long a workload of it may take until it is ready, in seconds.
     """
 
     connection: Connection
-    chart: Chart
-    registry: str | None
-    values: Mapping[str, Any]
-    registry_credentials: pulumi.Input[str] | None
+    chart: InstalledChart
+    namespace: str
+    existing_namespace: bool = False
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)
+    namespace_annotations: Mapping[str, str] = field(default_factory=dict)
+    registry_credentials: pulumi.Input[str] | None = None
+    protect: bool = False
+    keep_shared: bool = False
     timeout_seconds: int
-
-    @property
-    def pull_secret(self) -> str | None:
-        """Name of the Secret that its pods pull images with, or None."""
-        return None if self.registry_credentials is None else names.REGISTRY_CREDENTIALS
 
 
 @dataclass(frozen=True, kw_only=True)
-class ControlPlane:
-    """Where a control plane goes, and what it brings to the cluster beside its Helm release.
+class Runtime:
+    """What a control plane makes by itself, beside its chart's objects.
 
     Attributes:
-        namespace: Its namespace.
-        release_name: Name of its Helm release.
-        chart_name: Name of its chart in a repository.
-        crds: Names of its CustomResourceDefinitions; they belong to no release.
-        crds_in_chart: Whether those are in the chart's ``crds/`` folder, which Helm never upgrades.
-        others: Names of further objects that may outlive the release, by kind (plural, lower case).
+        definitions: Names of the CustomResourceDefinitions that it creates.
+        cluster_wide: Names of further cluster-wide objects, by plural.
+        namespaced: Names of objects in its own namespace, by plural; one may end with ``*``.
     """
 
-    namespace: str
-    release_name: str
-    chart_name: str
-    crds: Sequence[str]
-    crds_in_chart: bool
-    others: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    definitions: Sequence[str] = ()
+    cluster_wide: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    namespaced: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def environment(self, args: ControlPlaneArgs) -> dict[str, pulumi.Input[str]]:
+        """As a step's arguments."""
+        return {
+            "OPERATION_NAMESPACE": args.namespace,
+            "OPERATION_RUNTIME": json.dumps(
+                {
+                    "definitions": list(self.definitions),
+                    "clusterWide": {kind: list(names) for kind, names in self.cluster_wide.items()},
+                    "namespaced": {kind: list(names) for kind, names in self.namespaced.items()},
+                }
+            ),
+            "OPERATION_KEEP": json.dumps(args.keep_shared),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """A control plane that runs.
+
+    Attributes:
+        place: Its namespace.
+        runtime: What notes, and at the end removes, what it makes by itself.
+        resources: The chart's resources.
+    """
+
+    place: Home
+    runtime: local.Command
+    resources: ChartResources
 
 
 def install(
-    name: str, plane: ControlPlane, args: ControlPlaneArgs, values: Mapping[str, Any], parent: pulumi.Resource
-) -> k8s.helm.v3.Release:
-    """Make the namespace, note what is there already, and install the release, waited for until it is ready.
-
-    A Release, not a Chart resource: OSM's chart needs its hooks run, and Dapr's pods need the order that Helm
-    gives them. The namespace is not Helm's to create, since Helm would never delete it.
+    name: str,
+    args: ControlPlaneArgs,
+    runtime: Runtime,
+    parent: pulumi.Resource,
+    *before_workloads: pulumi.Resource,
+) -> Installed:
+    """Make the namespace, note what is there already, and make the chart's objects, waited for until they are ready.
 
     Args:
         name: The component's name; the resources' names begin with it.
-        plane: Where it goes, and what it brings.
         args: What it is installed from.
-        values: All of its Helm values.
+        runtime: What it makes by itself.
         parent: The component.
+        before_workloads: What has to be done before a workload starts or changes.
     """
-    home = own_namespace(
+    place = home(
         f"{name}-namespace",
-        name=plane.namespace,
+        HomeArgs(
+            connection=args.connection,
+            name=args.namespace,
+            existing=args.existing_namespace,
+            protect=args.protect,
+            retain=args.keep_shared,
+            registry_credentials=args.registry_credentials,
+            labels=args.namespace_labels,
+            annotations=args.namespace_annotations,
+        ),
+        parent,
+    )
+    # It notes before the control plane starts, and removes after it has gone.
+    noted = operation(
+        f"{name}-runtime",
         connection=args.connection,
-        parent=parent,
-        registry_credentials=args.registry_credentials,
+        create="record-runtime",
+        delete="remove-runtime",
+        environment=runtime.environment(args),
+        opts=child(parent, *place.resources),
     )
-    cluster_wide = operation(
-        f"{name}-cluster-wide",
-        create="record-cluster-wide",
-        delete="remove-cluster-wide",
-        environment={
-            "OPERATION_CRDS": json.dumps(plane.crds),
-            "OPERATION_NAMESPACE": plane.namespace,
-            "OPERATION_OTHERS": json.dumps(plane.others),
-        },
-        opts=child(parent, *home.resources),
+    resources = ChartResources(
+        f"{name}-chart",
+        ChartResourcesArgs(
+            objects=args.chart.objects,
+            after=[*place.resources, noted],
+            before_workloads=before_workloads,
+            kept=args.chart.kept,
+            protect=args.protect,
+            retain=args.keep_shared,
+            secret=args.chart.secret,
+            timeout_seconds=args.timeout_seconds,
+        ),
+        opts=child(parent),
     )
-    before: list[pulumi.Resource] = [*home.resources, cluster_wide]
-    if plane.crds_in_chart:
-        update_crds = operation(
-            f"{name}-crds",
-            create="update-crds",
-            environment={
-                "OPERATION_CHART": args.chart.source,
-                "OPERATION_CHART_NAME": plane.chart_name,
-                "OPERATION_CHART_VERSION": args.chart.version,
-                "OPERATION_RECORD": cluster_wide.stdout,
-            },
-            opts=child(parent, cluster_wide),
-        )
-        before.append(update_crds)
-    repository = args.chart.repository
-    return k8s.helm.v3.Release(
-        f"{name}-release",
-        name=plane.release_name,
-        chart=plane.chart_name if repository else args.chart.source,
-        version=args.chart.version,
-        repository_opts=k8s.helm.v3.RepositoryOptsArgs(repo=repository) if repository else None,
-        namespace=plane.namespace,
-        create_namespace=False,
-        values=dict(values),
-        timeout=args.timeout_seconds,
-        opts=child(parent, *before, provider=args.connection.apply),
-    )
+    return Installed(place=place, runtime=noted, resources=resources)

@@ -2,108 +2,139 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.connection import child
-from components.namespaces import OwnNamespace, pull_secrets
-from components.security import POD_SECURITY, container_security
-from model import names
+from components.connection import Connection, child
+from components.digest import fingerprints
+from components.namespaces import Home
+from model import names, pod_overlay
 from model.apps import App
+from model.chart import SKIP_AWAIT
 from model.route import dapr_service_ports
 
-# Both of the quickstart's images run as any user; this one means nothing in them.
-APP_USER = 1000
+# An ordinary user without capabilities, who writes nowhere. Both of the quickstart's images run as any user; this one
+# means nothing in them.
+CONTAINER_SECURITY: Final[Mapping[str, Any]] = {
+    "runAsUser": 1000,
+    "runAsGroup": 1000,
+    "runAsNonRoot": True,
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
 
 
 @dataclass(frozen=True, kw_only=True)
-class DaprApp:
+class DaprAppArgs:
     """One app, and where and how it is deployed.
 
     Attributes:
-        name: What the resources' names begin with.
+        connection: The cluster.
         app: The app.
         home: Its namespace.
         annotations: Annotations of its pods, beside Dapr's own.
-        parent: The component that owns it.
-        provider: The cluster.
+        secret_environment: Environment variables of its container that were given as secret.
+        own_account: Whether its pods run as a ServiceAccount of its own, or as the namespace's default one.
+        own_dapr_service: Whether the Service of its daprd is the stack's instead of Dapr's operator's.
+        after: What has to be there before its pods start.
+        timeout_seconds: How long its pods may take until they are ready, in seconds.
     """
 
-    name: str
+    connection: Connection
     app: App
-    home: OwnNamespace
+    home: Home
     annotations: Mapping[str, pulumi.Input[str]]
-    parent: pulumi.Resource
-    provider: pulumi.ProviderResource
+    secret_environment: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
+    own_account: bool
+    own_dapr_service: bool
+    after: Sequence[pulumi.Resource]
+    timeout_seconds: int
 
-    def service_account(self) -> k8s.core.v1.ServiceAccount:
+
+class DaprApp(pulumi.ComponentResource):
+    """One app: its ServiceAccount, Deployment and Services.
+
+    Attributes:
+        account: Its own ServiceAccount, or None.
+        digest: Fingerprint of what of it is on the cluster; an edit by hand that was repaired changes it too.
+    """
+
+    account: k8s.core.v1.ServiceAccount | None
+    digest: pulumi.Output[str]
+
+    def __init__(self, name: str, args: DaprAppArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Deploy it."""
+        super().__init__("dapr-osm:components:DaprApp", name, None, opts)
+        self._args = args
+        self.account = self._service_account(name) if args.own_account else None
+        deployment = self._deployment(name)
+        self._service(name)
+        if args.own_dapr_service:
+            self._dapr_service(name, deployment)
+        self.digest = fingerprints(deployment) if args.app.replicas is not None else pulumi.Output.from_input("")
+        self.register_outputs({"digest": self.digest})
+
+    def _service_account(self, name: str) -> k8s.core.v1.ServiceAccount:
         """An identity of its own, which a policy can name (step 10)."""
         return k8s.core.v1.ServiceAccount(
-            f"{self.name}-account",
-            metadata=self._metadata(self.app.name),
-            opts=child(self.parent, self.home.namespace, provider=self.provider),
+            f"{name}-account",
+            metadata=self._metadata(self._args.app.name),
+            opts=child(self, self._args.home.namespace),
         )
 
-    def deployment(self, *before: pulumi.Resource, own_account: bool) -> k8s.apps.v1.Deployment:
-        """Its pods.
-
-        Args:
-            before: What has to be there before they start.
-            own_account: Whether they run as a ServiceAccount of their own, or as the namespace's default one.
-        """
+    def _deployment(self, name: str) -> k8s.apps.v1.Deployment:
+        """Its pods."""
+        args = self._args
+        account = [self.account] if self.account else []
         return k8s.apps.v1.Deployment(
-            self.name,
-            metadata=self._metadata(self.app.name, labels={"app": self.app.label}),
-            spec=k8s.apps.v1.DeploymentSpecArgs(
-                replicas=self.app.replicas,
-                selector=k8s.meta.v1.LabelSelectorArgs(match_labels={"app": self.app.label}),
-                template=self._pod(own_account),
-            ),
-            opts=child(self.parent, *self.home.resources, *before, provider=self.provider),
+            f"{name}-pods",
+            metadata=self._metadata(args.app.name, labels={"app": args.app.label}),
+            spec={
+                **({} if args.app.replicas is None else {"replicas": args.app.replicas}),
+                "selector": {"matchLabels": {"app": args.app.label}},
+                "template": self._pod(),
+            },
+            opts=child(self, *args.home.resources, *account, *args.after, timeout_seconds=args.timeout_seconds),
         )
 
-    def service(self) -> None:
+    def _service(self, name: str) -> None:
         """Its own Service, where it has one: for callers that don't go through Dapr."""
-        if self.app.service_port is None:
+        app = self._args.app
+        if app.service_port is None:
             return
         k8s.core.v1.Service(
-            f"{self.name}-service",
-            metadata=self._metadata(self.app.name, labels={"app": self.app.label}),
+            f"{name}-service",
+            metadata=self._metadata(app.name, labels={"app": app.label}, annotations=SKIP_AWAIT),
             spec=k8s.core.v1.ServiceSpecArgs(
                 type="ClusterIP",
-                selector={"app": self.app.label},
-                ports=[
-                    k8s.core.v1.ServicePortArgs(protocol="TCP", port=self.app.service_port, target_port=self.app.port)
-                ],
+                selector={"app": app.label},
+                ports=[k8s.core.v1.ServicePortArgs(protocol="TCP", port=app.service_port, target_port=app.port)],
             ),
-            opts=child(self.parent, self.home.namespace, provider=self.provider),
+            opts=child(self, self._args.home.namespace),
         )
 
-    def dapr_service(self, deployment: k8s.apps.v1.Deployment) -> None:
+    def _dapr_service(self, name: str, deployment: k8s.apps.v1.Deployment) -> None:
         """The Service of its daprd, in place of the one that Dapr's operator would make.
 
         It belongs to the Deployment, as the operator's does, and is left to it when it is no longer declared here: a
         release whose operator makes these Services takes it over as it stands, and deleting it later would take it
         away from running apps. It goes with its Deployment.
         """
+        app = self._args.app
         k8s.core.v1.Service(
-            f"{self.name}-dapr-service",
-            metadata=k8s.meta.v1.ObjectMetaArgs(
-                name=self.app.dapr_service,
-                namespace=self.home.namespace.metadata.name,
+            f"{name}-dapr-service",
+            metadata=self._args.connection.metadata(
+                app.dapr_service,
+                namespace=self._args.home.name,
                 labels={"dapr.io/enabled": "true"},
-                annotations={
-                    "dapr.io/app-id": self.app.name,
-                    # The operator of a release before may have made it already.
-                    "pulumi.com/patchForce": "true",
-                    # Pulumi waits by a watch, which may still show such a Service as it was: the next preview would
-                    # then find a change that is none. Its pods are waited for anyway.
-                    "pulumi.com/skipAwait": "true",
-                },
+                # Pulumi waits by a watch, which may still show such a Service as it was: the next preview would
+                # then find a change that is none. Its pods are waited for anyway.
+                annotations={"dapr.io/app-id": app.name, **SKIP_AWAIT},
                 # A Deployment that is not there yet has metadata in a preview, but no id; so all of it is unknown then.
                 owner_references=pulumi.Output.all(
                     deployment.id, deployment.metadata.apply(lambda meta: meta.uid)
@@ -111,7 +142,7 @@ class DaprApp:
             ),
             spec=k8s.core.v1.ServiceSpecArgs(
                 cluster_ip="None",
-                selector={"app": self.app.label},
+                selector={"app": app.label},
                 ports=[
                     k8s.core.v1.ServicePortArgs(
                         name=port["name"],
@@ -124,7 +155,7 @@ class DaprApp:
                 ],
             ),
             opts=pulumi.ResourceOptions.merge(
-                child(self.parent, deployment, provider=self.provider, retain_on_delete=True),
+                child(self, deployment, retain_on_delete=True),
                 # A Deployment keeps its uid, but a preview of its update does not know it.
                 pulumi.ResourceOptions(ignore_changes=["metadata.ownerReferences"]),
             ),
@@ -138,69 +169,93 @@ class DaprApp:
             k8s.meta.v1.OwnerReferenceArgs(
                 api_version="apps/v1",
                 kind="Deployment",
-                name=self.app.name,
+                name=self._args.app.name,
                 uid=uid,
                 controller=True,
                 block_owner_deletion=True,
             )
         ]
 
-    def _metadata(self, name: str, labels: Mapping[str, str] | None = None) -> k8s.meta.v1.ObjectMetaArgs:
-        return k8s.meta.v1.ObjectMetaArgs(
-            name=name, namespace=self.home.namespace.metadata.name, labels=dict(labels) if labels else None
+    def _metadata(
+        self, name: str, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None
+    ) -> k8s.meta.v1.ObjectMetaArgs:
+        return self._args.connection.metadata(
+            name, namespace=self._args.home.name, labels=labels, annotations=annotations
         )
 
-    def _pod(self, own_account: bool) -> k8s.core.v1.PodTemplateSpecArgs:
-        app = self.app
+    def _pod(self) -> dict[str, Any]:
+        """The pod template, as Kubernetes writes it, with the team's own overlay over it."""
+        app, args = self._args.app, self._args
         annotations: dict[str, pulumi.Input[str]] = {"dapr.io/enabled": "true", "dapr.io/app-id": app.name}
         if app.port is not None:
             annotations["dapr.io/app-port"] = str(app.port)
-        resources: Mapping[str, Any] = app.resources
-        return k8s.core.v1.PodTemplateSpecArgs(
-            metadata=k8s.meta.v1.ObjectMetaArgs(
-                labels={"app": app.label}, annotations={**annotations, **self.annotations}
-            ),
-            spec=k8s.core.v1.PodSpecArgs(
-                service_account_name=app.name if own_account else "default",
-                security_context=POD_SECURITY,
-                image_pull_secrets=pull_secrets(self.home),
-                containers=[
-                    k8s.core.v1.ContainerArgs(
-                        name=app.container,
-                        image=app.image,
-                        env=[k8s.core.v1.EnvVarArgs(name=key, value=value) for key, value in app.environment.items()],
-                        ports=[k8s.core.v1.ContainerPortArgs(container_port=app.port)] if app.port else None,
-                        security_context=container_security(APP_USER),
-                        resources=k8s.core.v1.ResourceRequirementsArgs(
-                            requests=resources.get("requests"), limits=resources.get("limits")
-                        ),
-                    )
-                ],
-            ),
+        secret = self._secret_environment()
+        container: dict[str, Any] = {
+            "name": app.container,
+            "image": app.image,
+            "env": [{"name": key, "value": value} for key, value in app.environment.items()]
+            + [
+                {"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+                for key in args.secret_environment
+            ],
+            "securityContext": CONTAINER_SECURITY,
+            "resources": dict(app.resources),
+        }
+        if app.port is not None:
+            container["ports"] = [{"containerPort": app.port}]
+        pod: dict[str, Any] = {
+            "metadata": {
+                "labels": {"app": app.label, **args.connection.owner.labels},
+                "annotations": {**annotations, **args.annotations},
+            },
+            "spec": {
+                "serviceAccountName": app.name if args.own_account else "default",
+                "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+                "containers": [container],
+            },
+        }
+        if args.home.pull_secret is not None:
+            pod["spec"]["imagePullSecrets"] = [{"name": names.REGISTRY_CREDENTIALS}]
+        laid_over = pod_overlay.merged(pod, app.pod_overlay)
+        if app.secret_pod_overlay:
+            laid_over["spec"] = pulumi.Output.secret(laid_over["spec"])
+        return laid_over
+
+    def _secret_environment(self) -> pulumi.Output[str] | None:
+        """The Secret with what was given as secret. Its name is Pulumi's: new values make a new one, and new pods."""
+        args = self._args
+        if not args.secret_environment:
+            return None
+        secret = k8s.core.v1.Secret(
+            f"{self._name}-environment",
+            metadata=args.connection.metadata(namespace=args.home.name),
+            string_data={key: pulumi.Output.secret(value) for key, value in args.secret_environment.items()},
+            opts=child(self, args.home.namespace),
         )
+        return pulumi.Output.unsecret(secret.metadata.apply(lambda meta: str(meta.name)))
 
 
 def secret_reader(
     name: str,
-    home: OwnNamespace,
+    connection: Connection,
+    home: Home,
     *,
     secret: pulumi.Output[str] | None,
     accounts: list[str],
     parent: pulumi.Resource,
-    provider: pulumi.ProviderResource,
 ) -> k8s.rbac.v1.RoleBinding:
     """Who may read which Secrets: the page's Role and RoleBinding (steps 1 and 10).
 
     Args:
         name: What the resources' names begin with.
+        connection: The cluster.
         home: The namespace.
         secret: The one Secret that may be read; None for every one, as the page has it. "list" can't be held to single
             names and is left out with the rest.
         accounts: The ServiceAccounts that may.
         parent: The component that owns them.
-        provider: The cluster.
     """
-    namespace = home.namespace.metadata.name
+    namespace = home.name
     if secret is None:
         rule = k8s.rbac.v1.PolicyRuleArgs(api_groups=[""], resources=["secrets"], verbs=["get", "list"])
     else:
@@ -209,18 +264,18 @@ def secret_reader(
         )
     role = k8s.rbac.v1.Role(
         f"{name}-{names.SECRET_READER_ROLE}",
-        metadata=k8s.meta.v1.ObjectMetaArgs(name=names.SECRET_READER_ROLE, namespace=namespace),
+        metadata=connection.metadata(names.SECRET_READER_ROLE, namespace=namespace),
         rules=[rule],
-        opts=child(parent, home.namespace, provider=provider),
+        opts=child(parent, home.namespace),
     )
     return k8s.rbac.v1.RoleBinding(
         f"{name}-{names.SECRET_READER_BINDING}",
-        metadata=k8s.meta.v1.ObjectMetaArgs(name=names.SECRET_READER_BINDING, namespace=namespace),
+        metadata=connection.metadata(names.SECRET_READER_BINDING, namespace=namespace),
         role_ref=k8s.rbac.v1.RoleRefArgs(
             api_group="rbac.authorization.k8s.io", kind="Role", name=names.SECRET_READER_ROLE
         ),
         subjects=[
             k8s.rbac.v1.SubjectArgs(kind="ServiceAccount", name=account, namespace=namespace) for account in accounts
         ],
-        opts=child(parent, role, provider=provider),
+        opts=child(parent, role),
     )

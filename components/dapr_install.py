@@ -9,10 +9,10 @@ from typing import Any
 import pulumi
 
 from components.connection import child
-from components.control_plane import ControlPlane, ControlPlaneArgs, install
+from components.control_plane import ControlPlaneArgs, Runtime, install
 from components.digest import digest, digest_of
 from components.operation import operation, result_of
-from model import helm_values, names
+from model import names
 from model.versions import DaprRelease
 
 
@@ -21,25 +21,22 @@ class DaprInstallArgs(ControlPlaneArgs):
     """What Dapr is installed from.
 
     Attributes:
-        namespace: The namespace to make for it.
         release: The Dapr release.
-        mtls: Whether Dapr's own mTLS is on.
     """
 
-    namespace: str
     release: DaprRelease
-    mtls: bool
 
 
 class DaprInstall(pulumi.ComponentResource):
-    """Dapr's control plane: its namespace, its Helm release, and on destroy its CRDs.
+    """Dapr's control plane: its namespace, and each object of its chart.
 
-    Helm installs the chart's CRDs but never removes them. ``cluster-wide`` notes before the release which of
-    them were there already, and after its removal deletes the others, unless someone's objects still use them.
-    ``crds`` brings them up to date before an upgrade, which Helm does not do either.
+    sentry comes before the other workloads: it makes the certificates that they mount, and the kubelet brings a
+    Secret that was filled too late only a minute later.
 
-    ``injector-ready`` waits until the sidecar injector serves, which is later than its pod says: a pod made before
-    that would silently start without daprd.
+    ``release-change`` takes the old injector away before a release changes: it would ask the new sentry about every
+    pod of the cluster, be refused, and refuse the pod, its own successor included. Without it, pods come as they are.
+    ``injector-ready`` brings it back where an update was taken back in between, and waits until it is registered with
+    the API server; on destroy it takes that registration away first, so that nobody waits for an injector that is gone.
 
     ``services`` looks up where Dapr's Services answer, after each change of the release. (Not by Pulumi's reading
     of existing resources: every refresh would report those as changed.)
@@ -50,7 +47,7 @@ class DaprInstall(pulumi.ComponentResource):
             Known only once Dapr is installed.
         version: The release's version.
         digest: Fingerprint of what is declared here.
-        sidecars: Fingerprint of the release, whose injector makes daprd; pods made before a change of it are stale.
+        sidecars: Fingerprint of what makes daprd; pods made before a change of it are stale.
     """
 
     namespace: pulumi.Output[str]
@@ -62,31 +59,54 @@ class DaprInstall(pulumi.ComponentResource):
     def __init__(self, name: str, args: DaprInstallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Install Dapr."""
         super().__init__("dapr-osm:components:DaprInstall", name, None, opts)
-        values = helm_values.dapr(
-            release=args.release,
-            mtls=args.mtls,
-            registry=args.registry,
-            pull_secret=args.pull_secret,
-            further=args.values,
+        webhooks = {"mutatingwebhookconfigurations": [names.DAPR_INJECTOR]}
+        release_change = operation(
+            f"{name}-release-change",
+            connection=args.connection,
+            create="pause-injector",
+            environment={"OPERATION_NAMESPACE": args.namespace, "OPERATION_RELEASE": args.release.version},
+            opts=child(self),
         )
-        plane = ControlPlane(
-            namespace=args.namespace,
-            release_name=names.DAPR_RELEASE_NAME,
-            chart_name="dapr",
-            crds=args.release.crds,
-            crds_in_chart=True,
+        installed = install(
+            name,
+            args,
+            # The scheduler's claims belong to nobody: a StatefulSet leaves them behind.
+            Runtime(namespaced={"persistentvolumeclaims": [f"{names.SCHEDULER_CLAIM}*"]}),
+            self,
+            release_change,
         )
-        release = install(name, plane, args, values, parent=self)
-        declared = digest([args.namespace, args.release.version, args.chart.source, values])
+        declared = args.chart.digest_of()
+        unused = operation(
+            f"{name}-definitions",
+            connection=args.connection,
+            create="note-definitions",
+            delete="check-definitions",
+            environment={
+                "OPERATION_DEFINITIONS": json.dumps([d for d in args.chart.definitions if d not in args.chart.kept]),
+                "OPERATION_NAMESPACE": args.namespace,
+                "OPERATION_KEEP": json.dumps(args.keep_shared),
+            },
+            opts=child(self, installed.resources),
+        )
         ready = operation(
             f"{name}-injector-ready",
+            connection=args.connection,
             create="await-injector",
-            # Another release has another injector, which has to be waited for again.
-            environment={"OPERATION_NAMESPACE": args.namespace, "OPERATION_RELEASE": declared},
-            opts=child(self, release),
+            delete="withdraw-webhooks",
+            environment={
+                "OPERATION_NAMESPACE": args.namespace,
+                "OPERATION_WEBHOOKS": json.dumps(webhooks),
+                "OPERATION_KEEP": json.dumps(args.keep_shared),
+                "OPERATION_SECONDS": str(args.timeout_seconds),
+                # Another release has another injector, which has to be waited for again.
+                "OPERATION_RELEASE": declared,
+                "OPERATION_AFTER": release_change.stdout,
+            },
+            opts=child(self, installed.resources, unused),
         )
         services = operation(
             f"{name}-services",
+            connection=args.connection,
             create="look-up-services",
             environment={
                 "OPERATION_SERVICES": json.dumps(
@@ -100,7 +120,13 @@ class DaprInstall(pulumi.ComponentResource):
         self.namespace = ready.stdout.apply(lambda _: args.namespace)
         self.services = result_of(services)
         self.version = pulumi.Output.from_input(args.release.version)
-        self.sidecars = declared
+        self.sidecars = digest(
+            [
+                args.namespace,
+                args.release.version,
+                args.chart.sidecars_digest(names.DAPR_INJECTOR, ("Configuration", names.DAPR_CONFIGURATION)),
+            ]
+        )
         # A release that came and went with a failed update shows in no input, so each run of this counts too.
         self.digest = digest_of(declared, ready.stdout)
         self.register_outputs(

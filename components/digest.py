@@ -1,4 +1,4 @@
-"""Short fingerprints of what a component declares."""
+"""Short fingerprints of what a component declares, and of what is on the cluster."""
 
 from __future__ import annotations
 
@@ -18,3 +18,21 @@ def digest(value: Any) -> str:
 def digest_of(*values: pulumi.Input[Any]) -> pulumi.Output[str]:
     """The same, of values that may not be known yet. Never pass it a secret: its digest would be one too."""
     return pulumi.Output.all(*values).apply(digest)
+
+
+def fingerprints(*resources: pulumi.CustomResource) -> pulumi.Output[str]:
+    """Fingerprint of objects as they are on the cluster: it changes when somebody edits one, and when that is repaired.
+
+    An object's generation counts changes of what is wanted of it, not of its status; one without a generation has a
+    resource version, which counts all of its changes.
+    """
+    return digest_of(*(pulumi.Output.from_input(item.metadata).apply(_version) for item in resources))  # type: ignore[attr-defined]
+
+
+def _version(metadata: Any) -> list[Any]:
+    known = metadata if isinstance(metadata, dict) else {}
+
+    def value(camel: str, snake: str) -> Any:
+        return known.get(camel) if known else getattr(metadata, snake, None)
+
+    return [value("uid", "uid"), value("generation", "generation") or value("resourceVersion", "resource_version")]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components.connection import Connection, child
-from components.dapr_app import DaprApp, secret_reader
-from components.digest import digest, digest_of
-from components.namespaces import OwnNamespace, own_namespace
+from components.dapr_app import DaprApp, DaprAppArgs, secret_reader
+from components.digest import digest, digest_of, fingerprints
+from components.namespaces import Home, HomeArgs, home
+from components.operation import operation
 from components.redis_state_store import RedisStateStore, RedisStateStoreArgs
 from model import names
 from model.apps import App
@@ -51,7 +53,14 @@ class HelloKubernetesAppsArgs:
         route: How the apps' sidecars call each other.
         dapr: What has to be there before a pod can get its daprd.
         dapr_digest: Fingerprint of the Dapr release; another one rolls the pods, whose daprd is of the old one.
+        sidecars: The containers that Dapr's and OSM's injectors add to a pod.
         interception: The mesh that the namespaces join, or None where they stay outside.
+        secret_environments: By app id, environment variables that were given as secret.
+        namespace_labels: Further labels of namespaces, by namespace.
+        namespace_annotations: Further annotations of namespaces, by namespace.
+        existing_namespaces: Names of namespaces that are there already and stay.
+        protect: Whether Pulumi refuses to delete the namespaces.
+        timeout_seconds: How long an app's pods may take until they are ready, in seconds.
     """
 
     connection: Connection
@@ -66,7 +75,14 @@ class HelloKubernetesAppsArgs:
     route: Route
     dapr: pulumi.Resource
     dapr_digest: str
+    sidecars: Sequence[str]
     interception: Interception | None
+    secret_environments: Mapping[str, Mapping[str, pulumi.Input[str]]] = field(default_factory=dict)
+    namespace_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    namespace_annotations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    existing_namespaces: frozenset[str] = frozenset()
+    protect: bool = False
+    timeout_seconds: int
 
 
 class HelloKubernetesApps(pulumi.ComponentResource):
@@ -87,52 +103,54 @@ class HelloKubernetesApps(pulumi.ComponentResource):
         super().__init__("dapr-osm:components:HelloKubernetesApps", name, None, opts)
         self._args = args
         self.homes = self._homes(name)
-        home = self.homes[args.namespace]
+        place = self.homes[args.namespace]
         store = RedisStateStore(
             f"{name}-redis",
             RedisStateStoreArgs(
                 connection=args.connection,
-                home=home,
+                home=place,
                 image=args.redis_image,
                 password=args.redis_password,
                 password_in_component=args.password_in_component,
                 dapr=args.dapr,
+                timeout_seconds=args.timeout_seconds,
             ),
             opts=child(self),
         )
         configurations = self._configurations(name)
-        deployed = {
-            app.name: DaprApp(
-                name=f"{name}-{app.name}",
-                app=app,
-                home=self.homes[app.namespace],
-                annotations=self._annotations(app, store),
-                parent=self,
-                provider=args.connection.apply,
-            )
-            for app in args.apps.values()
-        }
         own_accounts = args.stage.own_service_accounts
-        accounts = {app: made.service_account() for app, made in deployed.items()} if own_accounts else {}
         binding = secret_reader(
             name,
-            home,
+            connection=args.connection,
+            home=place,
             secret=None if args.read_all_secrets else store.secret_name,
-            accounts=["default", *(app for app in accounts if args.apps[app].namespace == args.namespace)],
+            accounts=[
+                "default",
+                *(app.name for app in args.apps.values() if own_accounts and app.namespace == args.namespace),
+            ],
             parent=self,
-            provider=args.connection.apply,
         )
-        before = [store, binding, args.dapr, *accounts.values(), *configurations]
-        for made in deployed.values():
-            deployment = made.deployment(*before, own_account=own_accounts)
-            made.service()
-            if args.route.own_services:
-                made.dapr_service(deployment)
+        injected = self._injection(name)
+        deployed = [
+            DaprApp(
+                f"{name}-{app.name}",
+                DaprAppArgs(
+                    connection=args.connection,
+                    app=app,
+                    home=self.homes[app.namespace],
+                    annotations=self._annotations(app, store),
+                    secret_environment=args.secret_environments.get(app.name, {}),
+                    own_account=own_accounts,
+                    own_dapr_service=args.route.own_services,
+                    after=[store, binding, args.dapr, injected, *configurations],
+                    timeout_seconds=args.timeout_seconds,
+                ),
+                opts=child(self),
+            )
+            for app in args.apps.values()
+        ]
         mesh = args.interception
-        self.namespaces = {
-            namespace: home.namespace.metadata.apply(lambda meta: str(meta.name))
-            for namespace, home in self.homes.items()
-        }
+        self.namespaces = {namespace: made.name for namespace, made in self.homes.items()}
         self.digest = digest_of(
             [digest(_declared(app)) for app in args.apps.values()],
             args.route.value,
@@ -141,23 +159,51 @@ class HelloKubernetesApps(pulumi.ComponentResource):
             args.read_all_secrets,
             store.digest,
             [mesh.pod_annotation, mesh.digest] if mesh else None,
+            [app.digest for app in deployed],
+            fingerprints(binding, *(made.namespace for made in self.homes.values())),
         )
         self.register_outputs({"namespaces": self.namespaces, "digest": self.digest})
 
-    def _homes(self, name: str) -> dict[str, OwnNamespace]:
+    def _injection(self, name: str) -> pulumi.Resource:
+        """Whether a pod in each namespace really gets its sidecars: one made too early would silently go without."""
+        args, mesh = self._args, self._args.interception
+        images = {app.namespace: app.image for app in args.apps.values()}
+        return operation(
+            f"{name}-injection",
+            connection=args.connection,
+            create="await-injection",
+            environment={
+                "OPERATION_IMAGES": json.dumps(images),
+                "OPERATION_SIDECARS": json.dumps(list(args.sidecars)),
+                "OPERATION_PULL_SECRET": names.REGISTRY_CREDENTIALS if args.registry_credentials is not None else "",
+                "OPERATION_SECONDS": str(args.timeout_seconds),
+                "OPERATION_RELEASE": args.dapr_digest,
+                "OPERATION_MESH": mesh.digest if mesh else "",
+            },
+            opts=child(self, args.dapr, *(item for made in self.homes.values() for item in made.resources)),
+        )
+
+    def _homes(self, name: str) -> dict[str, Home]:
         """Step 7. What lives here is made after the exclusions, since OSM reads them when it injects a pod."""
         args, mesh = self._args, self._args.interception
         wanted = dict.fromkeys([args.namespace, *(app.namespace for app in args.apps.values())])
         return {
-            namespace: own_namespace(
+            namespace: home(
                 f"{name}-namespace" if namespace == args.namespace else f"{name}-namespace-{namespace}",
-                name=namespace,
-                connection=args.connection,
-                parent=self,
-                registry_credentials=args.registry_credentials,
-                labels={"openservicemesh.io/monitored-by": names.MESH_NAME} if mesh else None,
-                annotations={"openservicemesh.io/sidecar-injection": "enabled"} if mesh else None,
-                depends_on=[mesh.configured] if mesh else [],
+                HomeArgs(
+                    connection=args.connection,
+                    name=namespace,
+                    existing=namespace in args.existing_namespaces,
+                    protect=args.protect,
+                    registry_credentials=args.registry_credentials,
+                    labels={**args.namespace_labels.get(namespace, {}), **(names.JOINED_LABELS if mesh else {})},
+                    annotations={
+                        **args.namespace_annotations.get(namespace, {}),
+                        **(names.JOINED_ANNOTATIONS if mesh else {}),
+                    },
+                ),
+                self,
+                *([mesh.configured] if mesh else []),
             )
             for namespace in wanted
         }
@@ -166,7 +212,7 @@ class HelloKubernetesApps(pulumi.ComponentResource):
         """Dapr's Configuration for the apps' sidecars, where their way through the mesh needs one."""
         args = self._args
         made: list[pulumi.Resource] = []
-        for namespace, home in self.homes.items():
+        for namespace, place in self.homes.items():
             spec = args.route.configuration(namespace)
             if spec is not None:
                 made.append(
@@ -174,9 +220,9 @@ class HelloKubernetesApps(pulumi.ComponentResource):
                         f"{name}-configuration" if namespace == args.namespace else f"{name}-configuration-{namespace}",
                         api_version="dapr.io/v1alpha1",
                         kind="Configuration",
-                        metadata=k8s.meta.v1.ObjectMetaArgs(name=CONFIGURATION, namespace=home.namespace.metadata.name),
+                        metadata=args.connection.metadata(CONFIGURATION, namespace=place.name),
                         spec=spec,
-                        opts=child(self, home.namespace, args.dapr, provider=args.connection.apply),
+                        opts=child(self, place.namespace, args.dapr),
                     )
                 )
         return made
@@ -211,4 +257,5 @@ def _declared(app: App) -> list[object]:
         app.replicas,
         dict(app.environment),
         dict(app.resources),
+        None if app.secret_pod_overlay else dict(app.pod_overlay),
     ]

@@ -10,12 +10,11 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.connection import Connection, child
-from components.digest import digest_of
+from components.digest import digest_of, fingerprints
 from model import exclusions, names, redis
+from model.chart import FORCE
 from model.exclusions import Exclusions, ExclusionSet, PortScope, ServicePorts
 from model.names import Namespaces
-
-FIELD_MANAGER = "dapr-osm"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +63,7 @@ class MeshConfigExclusions(pulumi.ComponentResource):
         exclusions: What bypasses Envoy and why, as plain lists and dictionaries.
         pod_annotation: Value for the apps' ``openservicemesh.io/outbound-port-exclusion-list`` (step 6), or None.
         injection_digest: Fingerprint of what OSM reads at injection; pods made before a change of it are stale.
-        digest: Fingerprint of what is declared here.
+        digest: Fingerprint of what is declared here, and of the MeshConfig on the cluster.
     """
 
     exclusions: pulumi.Output[dict[str, Any]]
@@ -98,19 +97,19 @@ class MeshConfigExclusions(pulumi.ComponentResource):
                 namespace=args.namespaces.osm,
                 annotations={
                     # osm-bootstrap wrote these fields first.
-                    "pulumi.com/patchForce": "true",
-                    "pulumi.com/patchFieldManager": FIELD_MANAGER,
+                    **FORCE,
+                    "pulumi.com/patchFieldManager": names.FIELD_MANAGER,
                 },
             ),
             spec=_mesh_config_spec(args, lists),
-            opts=child(self, args.mesh, provider=args.connection.apply),
+            opts=child(self, args.mesh),
         )
         self.exclusions = computed.apply(lambda e: e.explained())
         # OSM refuses an empty annotation, and whether there is one is known before the ports are.
         per_pod = exclusions.any_per_pod(args.exclusion_set, egress=args.enable_egress, scope=args.port_scope)
         self.pod_annotation = computed.apply(lambda e: e.pod_annotation) if per_pod else None
         self.injection_digest = digest_of(args.sidecars, lists)
-        self.digest = digest_of(args.permissive, args.enable_egress, self.exclusions)
+        self.digest = digest_of(args.permissive, args.enable_egress, self.exclusions, fingerprints(self.patch))
         self.register_outputs(
             {
                 "exclusions": self.exclusions,

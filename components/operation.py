@@ -1,45 +1,55 @@
-"""Commands that run this project's own Python: ``operations/``."""
+"""Commands that run this project's own Python: ``steps/``."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 from pulumi_command import local
 
-# Relative to the project, so that a destroy from another checkout finds its own interpreter.
-PYTHON = ".venv/bin/python"
+from components.connection import Connection
+
+# The launcher finds the interpreter that the project's packages are installed for, wherever a destroy runs later.
+PYTHON: Final = "python" if os.name == "nt" else "python3"
+LAUNCHER: Final = "launch.py"
 
 
 def operation(
     name: str,
     *,
+    connection: Connection,
     create: str,
     delete: str | None = None,
     environment: Mapping[str, pulumi.Input[str]],
     opts: pulumi.ResourceOptions,
 ) -> local.Command:
-    """A Command that runs ``python -m operations <create>``.
+    """A Command that runs ``python -m steps <create>`` on the stack's cluster, and refuses any other.
 
-    Its inputs say all it needs but how to reach the cluster; that it finds in the environment of the
-    Pulumi command line, as the Kubernetes provider does. A change of its inputs runs ``create`` again.
+    A change of its inputs runs ``create`` again.
 
     Args:
         name: The resource's name.
+        connection: The cluster; by its identity and the context it is reached by.
         create: The operation to run when it is created or its inputs change.
         delete: The operation to run when it is deleted, if any. It runs from the state, and sees what
             ``create`` printed.
         environment: The operation's arguments.
         opts: Its parent and dependencies.
     """
+    reached = {
+        "OPERATION_CLUSTER": connection.cluster,
+        "OPERATION_CONTEXT": connection.context or "",
+        "OPERATION_STACK": connection.owner.stack,
+    }
     return local.Command(
         name,
         create=create,
         delete=delete,
-        interpreter=[PYTHON, "-m", "operations"],
-        environment=dict(environment),
+        interpreter=[PYTHON, LAUNCHER],
+        environment={**reached, **environment},
         # Progress and causes come on stderr; stdout is the result, which is an output already.
         logging=local.Logging.STDERR,
         opts=opts,

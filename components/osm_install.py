@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pulumi
 
 from components.connection import child
-from components.control_plane import ControlPlane, ControlPlaneArgs, install
-from components.digest import digest
+from components.control_plane import ControlPlaneArgs, Runtime, install
+from components.digest import digest, digest_of
 from components.operation import operation
-from model import helm_values, names
+from model import names
 from model.versions import OsmRelease
 
 
@@ -20,25 +20,23 @@ class OsmInstallArgs(ControlPlaneArgs):
     """What OSM is installed from.
 
     Attributes:
-        namespace: The namespace to make for it.
         release: The OSM release.
-        envoy_image: Image of the sidecar; None for the chart's own.
-        curl_image: Image that the control plane waits with; None for the chart's own.
     """
 
-    namespace: str
     release: OsmRelease
-    envoy_image: str | None
-    curl_image: str | None
 
 
 class OsmInstall(pulumi.ComponentResource):
-    """OSM's control plane: its namespace, its Helm release, and on destroy what it leaves on the cluster.
+    """OSM's control plane: its namespace, each object of its chart, and what OSM makes by itself.
 
-    ``osm-bootstrap`` creates CRDs, the MeshConfig and two webhook configurations that belong to no Helm
-    release. ``cluster-wide`` notes before the release which of them were there already, and deletes the others
-    after its removal. ``mesh-ready`` waits until they all exist: the MeshConfig must not be patched before,
-    since the patch would create it and osm-bootstrap would then never write its presets.
+    osm-bootstrap comes before the other workloads, which wait for what it makes: CRDs, the MeshConfig, two webhook
+    configurations and the mesh's certificate authority. ``runtime`` notes before it which of them were there already,
+    and removes the others after OSM has gone. ``mesh-ready`` waits until they all exist and marks them as the stack's:
+    the MeshConfig must not be patched before, since the patch would create it and osm-bootstrap would then never write
+    its presets. On destroy it takes the webhooks away first: they would refuse pods once nobody answers them.
+
+    The chart's two hooks do not run: one refuses a mesh of the same name, which the preflight does, the other one
+    removes what ``runtime`` removes.
 
     Attributes:
         namespace: Name of OSM's namespace; known only once the mesh is ready.
@@ -55,46 +53,44 @@ class OsmInstall(pulumi.ComponentResource):
     def __init__(self, name: str, args: OsmInstallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Install OSM and wait for the mesh."""
         super().__init__("dapr-osm:components:OsmInstall", name, None, opts)
-        values = helm_values.osm(
-            registry=args.registry,
-            envoy_image=args.envoy_image,
-            curl_image=args.curl_image,
-            pull_secret=args.pull_secret,
-            further=args.values,
+        runtime = Runtime(
+            definitions=args.release.crds,
+            cluster_wide=names.OSM_WEBHOOKS,
+            namespaced={
+                "secrets": [names.OSM_CA_BUNDLE],
+                "meshconfigs.config.openservicemesh.io": [names.MESH_CONFIG],
+                "meshrootcertificates.config.openservicemesh.io": [names.MESH_ROOT_CERTIFICATE],
+            },
         )
-        webhooks = {
-            "mutatingwebhookconfigurations": [f"osm-webhook-{names.MESH_NAME}"],
-            "validatingwebhookconfigurations": [f"osm-validator-mesh-{names.MESH_NAME}"],
-        }
-        # The chart's hooks make these and remove them again, unless they fail.
-        hooks = [f"{names.OSM_RELEASE_NAME}-{hook}" for hook in ("cleanup", "preinstall")]
-        plane = ControlPlane(
-            namespace=args.namespace,
-            release_name=names.OSM_RELEASE_NAME,
-            chart_name="osm",
-            crds=args.release.crds,
-            crds_in_chart=False,  # osm-bootstrap brings them
-            others={**webhooks, "clusterroles": hooks, "clusterrolebindings": hooks},
-        )
-        release = install(name, plane, args, values, parent=self)
-        declared = digest([args.namespace, args.release.version, args.chart.source, values])
+        installed = install(name, args, runtime, self)
+        declared = args.chart.digest_of()
         ready = operation(
             f"{name}-mesh-ready",
+            connection=args.connection,
             create="await-mesh",
+            delete="withdraw-webhooks",
             environment={
                 "OPERATION_NAMESPACE": args.namespace,
                 "OPERATION_MESH_CONFIG": names.MESH_CONFIG,
                 "OPERATION_CRDS": json.dumps(args.release.crds),
-                "OPERATION_WEBHOOKS": json.dumps(webhooks),
+                "OPERATION_WEBHOOKS": json.dumps(names.OSM_WEBHOOKS),
+                "OPERATION_RECORD": installed.runtime.stdout,
+                "OPERATION_KEEP": json.dumps(args.keep_shared),
+                "OPERATION_SECONDS": str(args.timeout_seconds),
                 "OPERATION_RELEASE": declared,
             },
-            opts=child(self, release),
+            opts=child(self, installed.resources),
         )
         self.namespace = ready.stdout.apply(lambda _: args.namespace)
         self.version = pulumi.Output.from_input(args.release.version)
-        self.digest = pulumi.Output.from_input(declared)
-        images = [values["osm"].get(key) for key in ("image", "sidecarImage")]
-        self.sidecars = digest([args.namespace, args.release.version, images])
+        self.digest = digest_of(declared, ready.stdout)
+        self.sidecars = digest(
+            [
+                args.namespace,
+                args.release.version,
+                args.chart.sidecars_digest("osm-injector"),
+            ]
+        )
         self.register_outputs(
             {
                 "namespace": self.namespace,

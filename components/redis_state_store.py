@@ -9,10 +9,11 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.connection import Connection, child
-from components.digest import digest_of
-from components.namespaces import OwnNamespace, pull_secrets
+from components.digest import digest_of, fingerprints
+from components.namespaces import Home, pull_secrets
 from components.security import POD_SECURITY, container_security
 from model import names, redis
+from model.chart import SKIP_AWAIT
 
 # The user that the official image makes for Redis.
 REDIS_USER = 999
@@ -30,14 +31,16 @@ class RedisStateStoreArgs:
         password_in_component: Whether the Component holds the password itself, readable by whoever may read
             Components, instead of naming the Secret.
         dapr: What has to be there before a Component can be.
+        timeout_seconds: How long Redis may take until it is ready, in seconds.
     """
 
     connection: Connection
-    home: OwnNamespace
+    home: Home
     image: str
     password: pulumi.Input[str]
     password_in_component: bool
     dapr: pulumi.Resource
+    timeout_seconds: int
 
 
 class RedisStateStore(pulumi.ComponentResource):
@@ -52,7 +55,7 @@ class RedisStateStore(pulumi.ComponentResource):
     Attributes:
         secret_name: Name of the Secret with the password.
         access_digest: Fingerprint of how daprd gets in; a daprd from before a change of it is shut out.
-        digest: Fingerprint of what is declared here.
+        digest: Fingerprint of what is declared here, and of what of it is on the cluster.
     """
 
     secret_name: pulumi.Output[str]
@@ -62,24 +65,24 @@ class RedisStateStore(pulumi.ComponentResource):
     def __init__(self, name: str, args: RedisStateStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Start Redis and declare the Component."""
         super().__init__("dapr-osm:components:RedisStateStore", name, None, opts)
-        namespace = args.home.namespace.metadata.name
+        namespace = args.home.name
         labels = {"app": names.REDIS}
-        provider = args.connection.apply
+        metadata = args.connection.metadata
         password = pulumi.Output.secret(args.password)
 
         secret = k8s.core.v1.Secret(
             f"{name}-password",
-            metadata=k8s.meta.v1.ObjectMetaArgs(namespace=namespace),
+            metadata=metadata(namespace=namespace),
             string_data={
                 names.REDIS_PASSWORD_KEY: password,
                 "redis.conf": password.apply(redis.configuration),
             },
-            opts=child(self, args.home.namespace, provider=provider),
+            opts=child(self, args.home.namespace),
         )
         self.secret_name = pulumi.Output.unsecret(secret.metadata.apply(lambda meta: str(meta.name)))
         deployment = k8s.apps.v1.Deployment(
             f"{name}-server",
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=names.REDIS, namespace=namespace, labels=labels),
+            metadata=metadata(names.REDIS, namespace=namespace, labels=labels),
             spec=k8s.apps.v1.DeploymentSpecArgs(
                 replicas=1,
                 # Two servers would hold two different states.
@@ -87,11 +90,11 @@ class RedisStateStore(pulumi.ComponentResource):
                 selector=k8s.meta.v1.LabelSelectorArgs(match_labels=labels),
                 template=self._pod(args, labels),
             ),
-            opts=child(self, *args.home.resources, secret, provider=provider),
+            opts=child(self, *args.home.resources, secret, timeout_seconds=args.timeout_seconds),
         )
         service = k8s.core.v1.Service(
             f"{name}-service",
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=names.REDIS, namespace=namespace, labels=labels),
+            metadata=metadata(names.REDIS, namespace=namespace, labels=labels, annotations=SKIP_AWAIT),
             spec=k8s.core.v1.ServiceSpecArgs(
                 selector=labels,
                 ports=[
@@ -104,14 +107,14 @@ class RedisStateStore(pulumi.ComponentResource):
                     for port in redis.service_ports()
                 ],
             ),
-            opts=child(self, args.home.namespace, provider=provider),
+            opts=child(self, args.home.namespace),
         )
         reference = {"name": self.secret_name, "key": names.REDIS_PASSWORD_KEY}
-        k8s.apiextensions.CustomResource(
+        component = k8s.apiextensions.CustomResource(
             f"{name}-component",
             api_version="dapr.io/v1alpha1",
             kind="Component",
-            metadata=k8s.meta.v1.ObjectMetaArgs(name=names.STATE_STORE, namespace=namespace),
+            metadata=metadata(names.STATE_STORE, namespace=namespace),
             spec={
                 "type": "state.redis",
                 "version": "v1",
@@ -123,10 +126,10 @@ class RedisStateStore(pulumi.ComponentResource):
                 ],
             },
             # daprd gives up when its state store does not answer, so the Component comes when Redis does.
-            opts=child(self, args.home.namespace, args.dapr, deployment, service, provider=provider),
+            opts=child(self, args.home.namespace, args.dapr, deployment, service),
         )
         self.access_digest = digest_of(self.secret_name, args.password_in_component)
-        self.digest = digest_of(args.image, self.access_digest)
+        self.digest = digest_of(args.image, self.access_digest, fingerprints(deployment, service, component))
         self.register_outputs(
             {"secret_name": self.secret_name, "access_digest": self.access_digest, "digest": self.digest}
         )
@@ -135,7 +138,7 @@ class RedisStateStore(pulumi.ComponentResource):
         probe: dict[str, Any] = {"tcp_socket": k8s.core.v1.TCPSocketActionArgs(port=redis.PORT_NAME)}
         return k8s.core.v1.PodTemplateSpecArgs(
             metadata=k8s.meta.v1.ObjectMetaArgs(
-                labels=labels,
+                labels={**labels, **args.connection.owner.labels},
                 # An Envoy in front of Redis would want mTLS of clients that are excluded from the mesh.
                 annotations={"openservicemesh.io/sidecar-injection": "disabled"},
             ),

@@ -10,9 +10,9 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.connection import Connection, child
-from components.digest import digest_of
+from components.digest import digest_of, fingerprints
 from components.operation import operation
-from model import names, policies
+from model import policies
 from model.apps import App
 from model.policies import Call, Policy
 from model.route import Route
@@ -63,6 +63,7 @@ class SmiPolicies(pulumi.ComponentResource):
         declared = policies.smi_objects(args.policies, args.apps, args.route)
         withdraw = operation(
             f"{name}-withdraw",
+            connection=args.connection,
             create="withdraw-policies",
             environment={
                 "OPERATION_NAMESPACES": json.dumps(list(args.namespaces)),
@@ -74,23 +75,21 @@ class SmiPolicies(pulumi.ComponentResource):
         )
         # In order: a TrafficTarget whose route does not exist denies everything.
         before: pulumi.Resource = withdraw
-        objects = []
+        objects: list[pulumi.CustomResource] = []
         for policy in declared:
-            before = k8s.apiextensions.CustomResource(
+            made = k8s.apiextensions.CustomResource(
                 f"{name}-{policy.resource_name}",
                 api_version=policy.api_version,
                 kind=policy.kind,
-                metadata=k8s.meta.v1.ObjectMetaArgs(
-                    name=policy.name,
-                    namespace=args.namespaces[policy.namespace],
-                    labels={names.OWNER_LABEL: names.OWNER},
-                ),
+                metadata=args.connection.metadata(policy.name, namespace=args.namespaces[policy.namespace]),
                 spec=policy.spec,
-                opts=child(self, before, provider=args.connection.apply),
+                opts=child(self, before),
             )
-            objects.append(before)
+            objects.append(made)
+            before = made
         operation(
             f"{name}-revoke",
+            connection=args.connection,
             create="revoke-calls",
             environment={
                 "OPERATION_CALLS": json.dumps([[call.source, call.destination] for call in _allowed(args.policies)]),
@@ -99,7 +98,9 @@ class SmiPolicies(pulumi.ComponentResource):
             opts=child(self, withdraw, *objects, args.deployed),
         )
         # What was withdrawn shows in no input when a failed update is taken back, so each run of it counts too.
-        self.digest = digest_of([[policy.reference, policy.spec] for policy in declared], withdraw.stdout)
+        self.digest = digest_of(
+            [[policy.reference, policy.spec] for policy in declared], withdraw.stdout, fingerprints(*objects)
+        )
         self.register_outputs({"digest": self.digest})
 
 

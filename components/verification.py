@@ -8,7 +8,7 @@ from typing import Any
 
 import pulumi
 
-from components.connection import child
+from components.connection import Connection, child
 from components.digest import digest_of
 from components.operation import operation, result_of
 from model.expectation import Expectation
@@ -19,11 +19,13 @@ class VerificationArgs:
     """What is verified.
 
     Attributes:
+        connection: The cluster.
         expectation: What must be seen.
         covers: Fingerprints of everything that a finding depends on; a change of one verifies again.
         after: The components to verify.
     """
 
+    connection: Connection
     expectation: Expectation
     covers: Sequence[pulumi.Input[str]]
     after: Sequence[pulumi.Resource]
@@ -43,7 +45,8 @@ class Verification(pulumi.ComponentResource):
         super().__init__("dapr-osm:components:Verification", name, None, opts)
         command = operation(
             f"{name}-run",
-            create="verify",
+            connection=args.connection,
+            create="verify-up",
             environment={
                 "OPERATION_EXPECTATION": args.expectation.to_json(),
                 "OPERATION_COVERS": digest_of(*args.covers),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from lab import build, charts, cluster, pulumi
+from lab import build, charts, cluster, pulumi, users
 from lab.charts import serve_repository
 from lab.paths import Paths, default_paths
 
 __all__ = ["Paths", "chart_folders", "environment", "is_running", "kubeconfig", "kubectl", "paths", "pulumi_cli"]
-__all__ += ["pulumi_binaries", "run_pulumi", "serve_repository", "start", "working_stack_file"]
+__all__ += ["pulumi_binaries", "run_pulumi", "serve_repository", "start", "user_kubeconfig", "working_stack_file"]
 
 
 def paths() -> Paths:
@@ -40,6 +40,14 @@ def start(dapr: Collection[str] = ()) -> None:
 def kubeconfig() -> Path:
     """Return the path of the administrator's kubeconfig."""
     return paths().kubeconfig
+
+
+def user_kubeconfig(user: str, groups: Collection[str] = ()) -> Path:
+    """Return the path of a kubeconfig for any user, who has no rights but those that a test binds to the name.
+
+    The context is called like the administrator's. The user lasts until the lab is removed.
+    """
+    return users.kubeconfig(paths(), user, groups)
 
 
 def kubectl() -> Path:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lab.commands import output
 
 DAYS = "3650"
+
+SPECIAL, BACKSLASHED = r"([\\/+=])", r"\\\1"
+"""What openssl would take for the border between two parts of a name, and how it is told not to."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +44,17 @@ class Authority:
         output([*argv, *extensions, "-out", str(temporary)], what="Making the cluster's certificate authority")
         temporary.rename(self.certificate)
 
-    def issue(self, name: str, user: str, *, group: str = "", hosts: Sequence[str] = ()) -> tuple[Path, Path]:
+    def issue(
+        self, name: str, user: str, *, groups: Collection[str] = (), hosts: Sequence[str] = ()
+    ) -> tuple[Path, Path]:
         """Return the certificate and key called `name`, made where they are missing.
 
-        `user` and `group` are what Kubernetes takes them for; `hosts` are the names and addresses of a server.
+        `user` and `groups` are what Kubernetes takes them for; `hosts` are the names and addresses of a server.
         """
         certificate, key = self.folder / f"{name}.crt", self.folder / f"{name}.key"
         if certificate.exists():
             return certificate, key
         key_pair(key)
-        subject = (f"/O={group}" if group else "") + f"/CN={user}"
         request, extensions = self.folder / f"{name}.csr", self.folder / f"{name}.ext"
         names = ",".join(f"IP:{host}" if host.replace(".", "").isdigit() else f"DNS:{host}" for host in hosts)
         extensions.write_text(
@@ -58,7 +63,10 @@ class Authority:
             + (f"subjectAltName={names}\n" if hosts else "")
         )
         what = f"Issuing the certificate of {user}"
-        output(["openssl", "req", "-new", "-key", str(key), "-subj", subject, "-out", str(request)], what=what)
+        output(
+            ["openssl", "req", "-new", "-key", str(key), "-subj", subject(user, groups), "-out", str(request)],
+            what=what,
+        )
         temporary = certificate.with_suffix(".new")
         authority = ["-CA", str(self.certificate), "-CAkey", str(self.key), "-CAcreateserial"]
         output(
@@ -70,6 +78,12 @@ class Authority:
         request.unlink()
         extensions.unlink()
         return certificate, key
+
+
+def subject(user: str, groups: Collection[str] = ()) -> str:
+    """Return a client's name in a certificate as openssl reads it: Kubernetes takes O for groups, CN for the user."""
+    named = [*(("O", group) for group in groups), ("CN", user)]
+    return "".join(f"/{kind}={re.sub(SPECIAL, BACKSLASHED, value)}" for kind, value in named)
 
 
 def key_pair(path: Path) -> None:

@@ -70,7 +70,21 @@ def up(paths: Paths) -> int:
     """Start the cluster, run `pulumi up` on it and print the stack's outputs."""
     pulumi.refuse_other_cluster(paths)
     start(paths)
-    return pulumi.run(paths, ["up", "--yes"]) or pulumi.run(paths, ["stack", "output"])
+    return pulumi.run(paths, ["up", "--yes", "--refresh"]) or pulumi.run(paths, ["stack", "output"])
+
+
+def recover(paths: Paths) -> int:
+    """Bring the stack back after a run that was interrupted, however: nothing is asked."""
+    pulumi.refuse_other_cluster(paths)
+    start(paths)
+    # Without a run that holds the stack there is nothing to cancel, which is no failure.
+    pulumi.run(paths, ["cancel", "--yes"])
+    return pulumi.run(paths, ["up", "--yes", "--refresh"]) or pulumi.run(paths, ["stack", "output"])
+
+
+def drift(paths: Paths) -> int:
+    """Show what on the cluster is not as the stack declares it; nothing is changed."""
+    return pulumi.run(paths, ["preview", "--refresh", "--diff"])
 
 
 def down(paths: Paths) -> int:
@@ -90,6 +104,8 @@ COMMANDS: dict[str, Callable[[Paths], int]] = {
     "times": report.times,
     "up": up,
     "down": down,
+    "recover": recover,
+    "drift": drift,
     "env": show_environment,
     "preflight": check,
     "build": build_all,

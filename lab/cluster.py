@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lab import cgroups, charts, debian, images, node, oci, preflight, pulumi
+from lab import cgroups, charts, debian, images, node, oci, preflight, pulumi, users
 from lab.build import build, key, tell_of_waiting
 from lab.cache import Cache, Entry
 from lab.commands import output, tail
@@ -186,6 +186,8 @@ def start(paths: Paths, dapr: Collection[str] = ()) -> None:
     link_ready = time.monotonic()
     if not _launch(paths, entries):
         place_binaries(entries, paths.bin, *TOOLS)
+        # A lab that an earlier version of this package started may know fewer users.
+        users.write(paths)
         _mend(paths)
         _compare(paths, entries)
     with Progress("Starting the cluster" if running is None else "Looking after the cluster") as progress:
@@ -250,9 +252,9 @@ def _launch(paths: Paths, entries: Mapping[str, Entry]) -> bool:
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                listener.bind(("127.0.0.1", node.HOST_PORT))
+                listener.bind(("127.0.0.1", users.HOST_PORT))
             except OSError as error:
-                raise LabError(f"Port {node.HOST_PORT} of this machine's loopback is taken: {error}") from error
+                raise LabError(f"Port {users.HOST_PORT} of this machine's loopback is taken: {error}") from error
             listener.listen(128)
             spec = paths.run / "spec.json"
             spec.write_text(node.Node(paths, entries).spec(listener.fileno()).dump())
@@ -321,13 +323,13 @@ def _remove_folders(paths: Paths) -> None:
 
 @dataclass(frozen=True)
 class _Kubectl:
-    """The lab's kubectl, as administrator."""
+    """The lab's kubectl, as the lab itself."""
 
     paths: Paths
 
     def __call__(self, *arguments: str, stdin: str | None = None) -> str:
         """Return what it prints."""
-        argv = [str(self.paths.kubectl), f"--kubeconfig={self.paths.kubeconfig}", *arguments]
+        argv = [str(self.paths.kubectl), f"--kubeconfig={self.paths.own_kubeconfig}", *arguments]
         return output(argv, what=f"kubectl {arguments[0]}", stdin=stdin)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
@@ -14,6 +15,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
+
+from lab.pace import Work, left
 
 console = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -39,18 +42,31 @@ class _Step:
     name: str
     estimate: float
     started: float
+    size: int = 0
+    """How many pieces it has, where that is known."""
+    done: int = 0
     detail: str = ""
+
+    def work(self, now: float) -> Work:
+        """Return how far it is; without pieces to count, time itself tells."""
+        took = now - self.started
+        by_time = min(1.0, took / self.estimate) if self.estimate else 1.0
+        share = min(0.99, self.done / self.size) if self.size else by_time
+        return Work(typical=self.estimate, took=took, share=share)
 
 
 @dataclass
 class Progress:
     """Shows what is being done, how long each thing took and what is left.
 
-    Safe to use from several threads. `waiting` names what has not begun yet, with its estimated seconds.
+    Safe to use from several threads. `waiting` names what has not begun yet, with its estimated seconds, and `sizes`
+    says of how many pieces each thing is, where that is known: from them it learns how fast this machine is.
     """
 
     title: str
     waiting: dict[str, float] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    _ended: list[Work] = field(default_factory=list)
     _running: dict[str, _Step] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _live: Live | None = None
@@ -82,23 +98,27 @@ class Progress:
     def begin(self, name: str) -> None:
         """Note that `name` began."""
         with self._lock:
-            self._running[name] = _Step(name, self.waiting.pop(name, 0.0), time.monotonic())
+            estimate = self.waiting.pop(name, 0.0)
+            self._running[name] = _Step(name, estimate, time.monotonic(), self.sizes.get(name, 0))
             if self._live is None:
                 say(f"{self.title}: {name} ...")
 
-    def detail(self, name: str, text: str) -> None:
-        """Say how far `name` is; only a terminal shows it."""
+    def detail(self, name: str, text: str, done: int = 0) -> None:
+        """Say how far `name` is, in words that only a terminal shows, and how many of its pieces are done."""
         with self._lock:
             if name in self._running:
                 self._running[name].detail = text
+                self._running[name].done = max(done, self._running[name].done)
 
     def end(self, name: str) -> None:
         """Note that `name` is done."""
         with self._lock:
             step = self._running.pop(name)
+            took = time.monotonic() - step.started
+            self._ended.append(Work(typical=step.estimate, took=took, share=1.0))
             self._finished += 1
             count = f"[{self._finished}/{self._total}] " if self._total else ""
-            say(f"  {count}{name}: {duration(time.monotonic() - step.started)}")
+            say(f"  {count}{name}: {duration(took)}")
 
     def drop(self, name: str) -> None:
         """Forget something that turned out not to be needed."""
@@ -108,8 +128,8 @@ class Progress:
     def _left(self) -> str:
         """Say what has not begun and about how long all the rest takes."""
         now = time.monotonic()
-        running = sum(max(0.0, step.estimate - (now - step.started)) for step in self._running.values())
-        seconds = running + sum(self.waiting.values())
+        works = [*self._ended, *(step.work(now) for step in self._running.values())]
+        seconds = left(works, self.waiting.values())
         names = ", ".join(self.waiting) or "nothing more"
         return f"about {duration(seconds)} left; then: {names}" if seconds >= 1 else f"then: {names}"
 

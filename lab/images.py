@@ -104,7 +104,7 @@ def _osm(entries: Mapping[str, Entry]) -> list[Recipe]:
         _static(f"osm/{binary.name}:{version}", _binary(binary), *(crds if binary.name == "osm-bootstrap" else ()))
         for binary in sorted((entry.folder / "bin").iterdir())
     ]
-    kubectl = entries["kubernetes"].folder / "bin" / "kubectl"
+    kubectl = entries["kubectl"].folder / "bin" / "kubectl"
     return [
         *programs,
         Recipe(

@@ -5,7 +5,6 @@ Everything here is deliberate where it differs from a usual cluster, and says wh
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
 import sys
@@ -15,15 +14,13 @@ from pathlib import Path
 
 import yaml
 
+from lab import users
 from lab.cache import Entry, digest
 from lab.certificates import Authority, key_pair
 from lab.commands import output
 from lab.images import PAUSE
 from lab.paths import LAB, Paths
 from lab.supervisor import PartSpec, Spec
-
-HOST_PORT = 16443
-"""The API server's port on the machine's loopback."""
 
 NODE = "lab"
 NODE_IP = "10.201.0.1"
@@ -70,7 +67,7 @@ class Node:
     @property
     def authority(self) -> Authority:
         """The cluster's certificate authority."""
-        return Authority(self.paths.data / "certificates")
+        return users.authority(self.paths)
 
     @property
     def front_authority(self) -> Authority:
@@ -109,34 +106,10 @@ class Node:
             key = str(authority.folder / "service-accounts.key")
             output(["openssl", "ec", "-in", key, "-pubout", "-out", str(public)], what="Making a public key")
 
-    def access(self, user: str, group: str = "", *, address: str = "https://127.0.0.1:6443", name: str = "") -> str:
-        """Return a kubeconfig for `user`, with its certificate in it."""
-        certificate, key = self.authority.issue(name or user.replace(":", "-"), user, group=group)
-
-        def encoded(path: Path) -> str:
-            return base64.b64encode(path.read_bytes()).decode()
-
-        cluster = {"server": address, "certificate-authority-data": encoded(self.authority.certificate)}
-        credentials = {"client-certificate-data": encoded(certificate), "client-key-data": encoded(key)}
-        document = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": LAB,
-            "clusters": [{"name": LAB, "cluster": cluster}],
-            "users": [{"name": LAB, "user": credentials}],
-            "contexts": [{"name": LAB, "context": {"cluster": LAB, "user": LAB}}],
-        }
-        return yaml.safe_dump(document, sort_keys=False)
-
-    def write_kubeconfig(self) -> None:
-        """Write the administrator's kubeconfig, for everybody on this machine who is root."""
-        text = self.access("lab:admin", "system:masters", address=f"https://127.0.0.1:{HOST_PORT}")
-        path = self.paths.kubeconfig
-        if not path.exists() or path.read_text() != text:
-            temporary = path.with_suffix(".new")
-            temporary.touch(mode=0o600)
-            temporary.write_text(text)
-            temporary.rename(path)
+    def access(self, user: str, group: str = "") -> str:
+        """Return the kubeconfig of a part of the cluster, which talks to the API server beside it."""
+        groups = (group,) if group else ()
+        return users.document(self.authority, user.replace(":", "-"), user, groups, "https://127.0.0.1:6443")
 
     def containerd(self) -> str:
         """Return containerd's configuration."""
@@ -427,7 +400,7 @@ class Node:
     def spec(self, listener: int) -> Spec:
         """Write every file the parts need and return what the supervisor is told."""
         self.certify()
-        self.write_kubeconfig()
+        users.write(self.paths)
         parts = self.parts(listener)
         return Spec(
             digest=self.digest(),
@@ -459,7 +432,8 @@ def system_objects() -> list[dict[str, object]]:
     """Return the objects that the lab itself puts into the cluster.
 
     They are the name service's address, the default StorageClass, and the permissions of those parts that have none by
-    default: the name service, the provisioner of volumes, the API server's client certificate for the kubelet.
+    default: the name service, the provisioner of volumes, the API server's client certificate for the kubelet, and the
+    administrator that people and tests are.
     """
     dns = {"name": "kube-dns", "namespace": "kube-system"}
     ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "dns-tcp", "port": 53, "protocol": "TCP"}]
@@ -516,6 +490,7 @@ def system_objects() -> list[dict[str, object]]:
         },
         _binding("lab:coredns", "lab:coredns", "lab:coredns"),
         _binding("lab:volume-provisioner", "lab:volume-provisioner", "lab:volume-provisioner"),
+        _binding("lab:admin", "cluster-admin", users.ADMINISTRATOR),
         _binding("lab:kubelet-client", "system:kubelet-api-admin", "kube-apiserver-kubelet-client"),
     ]
 

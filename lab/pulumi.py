@@ -46,6 +46,8 @@ def environment(paths: Paths) -> dict[str, str]:
         "PULUMI_HOME": str(paths.data / "pulumi"),
         "PULUMI_BACKEND_URL": f"file://{paths.data}/state",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(paths.data / "passphrase"),
+        # A destroy and a refresh run the program too, whose checks refuse another cluster before anything is touched.
+        "PULUMI_RUN_PROGRAM": "true",
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
     }

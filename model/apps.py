@@ -26,9 +26,13 @@ class App:
         container: Name of its container.
         port: Where it listens, or None where it only calls.
         service_port: The port of its own Service, or None where it has none.
-        replicas: How many pods it has.
-        environment: Environment variables of its container.
+        replicas: How many pods it has; None where a HorizontalPodAutoscaler decides.
+        environment: Environment variables of its container that anybody may read.
+        secret_environment: Names of those that were given as secret. Their values are in nobody's settings; see
+            ``stack.Secrets``.
         resources: ``resources`` of its container, as Kubernetes writes them.
+        pod_overlay: What is laid over its pods; see ``model.pod_overlay``.
+        secret_pod_overlay: Whether something of that may have been given as secret.
     """
 
     name: str
@@ -38,9 +42,12 @@ class App:
     container: str
     port: int | None = None
     service_port: int | None = None
-    replicas: int = 1
+    replicas: int | None = 1
     environment: Mapping[str, str] = field(default_factory=dict)
+    secret_environment: frozenset[str] = frozenset()
     resources: Mapping[str, Any] = field(default_factory=lambda: RESOURCES)
+    pod_overlay: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    secret_pod_overlay: bool = False
 
     @property
     def dapr_service(self) -> str:

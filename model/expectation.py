@@ -10,6 +10,7 @@ from model.apps import App
 from model.policies import Call, Policy, calls, smi_objects
 from model.route import Route
 from model.stage import Stage
+from model.verify_level import VerifyLevel
 from model.versions import DaprRelease, OsmRelease
 
 
@@ -54,6 +55,7 @@ class Expectation:
     """What has to be seen on the cluster.
 
     Attributes:
+        stack: The stack whose stage it is.
         stage: The stage that promises it.
         apps: Every app's pods.
         calls: Every call that could be made between them.
@@ -62,8 +64,10 @@ class Expectation:
         policies: The SMI objects that must be there, as ``Kind/namespace/name``; none others of this stack's may be.
             None where they don't matter, and may still be there: Pulumi deletes them after everything else.
         seconds: How long to wait for all of it.
+        level: How much is looked at.
     """
 
+    stack: str
     stage: str
     apps: tuple[ExpectedApp, ...]
     calls: tuple[ExpectedCall, ...]
@@ -71,6 +75,12 @@ class Expectation:
     by_http: bool
     policies: tuple[str, ...] | None
     seconds: int
+    level: VerifyLevel = VerifyLevel.CALLS
+
+    @property
+    def enforces(self) -> bool:
+        """Whether the mesh refuses what no policy allows."""
+        return self.policies is not None
 
     @property
     def namespaces(self) -> tuple[str, ...]:
@@ -104,29 +114,37 @@ class Expectation:
             for app in fields["apps"]
         )
         fields["calls"] = tuple(ExpectedCall(**call) for call in fields["calls"])
+        fields["level"] = VerifyLevel(fields.get("level", VerifyLevel.CALLS))
         fields["policies"] = None if fields["policies"] is None else tuple(fields["policies"])
         return cls(**fields)
+
+
+def sidecars(stage: Stage, dapr: DaprRelease, osm: OsmRelease) -> tuple[str, ...]:
+    """The containers that Dapr's and OSM's injectors add to every pod."""
+    return dapr.containers + (osm.containers + dapr.mesh_containers if stage.meshed else ())
 
 
 def expectation(
     stage: Stage,
     *,
+    stack: str,
     dapr: DaprRelease,
     osm: OsmRelease,
     apps: Mapping[str, App],
     policies: Sequence[Policy],
     seconds: int,
+    level: VerifyLevel = VerifyLevel.CALLS,
 ) -> Expectation:
     """What this stage promises with these releases, apps and policies."""
-    sidecars = dapr.containers + (osm.containers + dapr.mesh_containers if stage.meshed else ())
     return Expectation(
+        stack=stack,
         stage=stage.value,
         apps=tuple(
             ExpectedApp(
                 name=app.name,
                 namespace=app.namespace,
                 container=app.container,
-                containers=tuple(sorted((app.container, *sidecars))),
+                containers=tuple(sorted((app.container, *sidecars(stage, dapr, osm)))),
                 init_containers=tuple(sorted(osm.init_containers if stage.meshed else ())),
                 service_account=app.name if stage.own_service_accounts else "default",
             )
@@ -137,6 +155,7 @@ def expectation(
         by_http=dapr.route.by_http,
         policies=_references(stage, apps, policies, dapr.route) if stage.enforces else None,
         seconds=seconds,
+        level=level,
     )
 
 

@@ -15,6 +15,11 @@ Values = dict[str, Any]
 # 1.17 the default was 1Gi: without one size for all, a stack could not go back to such a release.
 SCHEDULER_STORAGE: Final = "16Gi"
 
+# Dapr's chart would make a Role and a RoleBinding in the namespace `default`, whoever's that is, by which every pod
+# there may read every Secret there. The apps here have a Role of their own, in their own namespace. A stack's values
+# may turn it on again.
+NO_SECRET_READER: Final[Mapping[str, Any]] = {"dapr_rbac": {"secretReader": {"enabled": False}}}
+
 # Keys that this program sets, with the reason that makes overriding them an error.
 DAPR_PROTECTED: Final[Mapping[str, str]] = {
     "global.mtls.enabled": "it is set by dapr-osm:daprMtls",
@@ -42,6 +47,19 @@ OSM_PROTECTED: Final[Mapping[str, str]] = {
     "osm.caBundleSecretName": "teardown removes this Secret by name",
 }
 
+# Switches of OSM's chart that render objects of APIs which Kubernetes has removed.
+# Source: OSM 1.2.4, charts/osm/templates/*-pod-disruption-budget.yaml and *-hpa.yaml.
+OSM_GONE: Final[Mapping[str, str]] = {
+    **{
+        f"osm.{part}.enablePodDisruptionBudget": "the chart asks for policy/v1beta1, which Kubernetes 1.25 removed"
+        for part in ("osmController", "injector")
+    },
+    **{
+        f"osm.{part}.autoScale.enable": "the chart asks for autoscaling/v2beta2, which Kubernetes 1.26 removed"
+        for part in ("osmController", "injector")
+    },
+}
+
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> Values:
     """Both, deeply; where both have a value, the second one's. Lists are values, not merged."""
@@ -61,6 +79,17 @@ def overridden(values: Mapping[str, Any], protected: Mapping[str, str]) -> dict[
     return {key: reason for key, reason in protected.items() if _sets(values, key.split("."))}
 
 
+def switched_on(values: Mapping[str, Any], switches: Mapping[str, str]) -> dict[str, str]:
+    """The switches that these values turn on, with the reason why they may not. To Helm any text is true."""
+    return {key: reason for key, reason in switches.items() if _at(values, key.split("."))}
+
+
+def _at(values: Any, path: Sequence[str]) -> Any:
+    for part in path:
+        values = values.get(part) if isinstance(values, Mapping) else None
+    return values
+
+
 def _sets(values: Any, path: Sequence[str]) -> bool:
     if not path:
         return True
@@ -73,7 +102,8 @@ def dapr(
     *, release: DaprRelease, mtls: bool, registry: str | None, pull_secret: str | None, further: Mapping[str, Any]
 ) -> Values:
     """Dapr's chart values: step 1's ``--enable-mtls=false``, the release's images and the stack's own values."""
-    base: Values = merged({"global": {"mtls": {"enabled": mtls}, "tag": release.version}}, release.route.helm_values)
+    own = merged({"global": {"mtls": {"enabled": mtls}, "tag": release.version}}, NO_SECRET_READER)
+    base: Values = merged(own, release.route.helm_values)
     if release.scheduler:
         base = merged(base, {"dapr_scheduler": {"cluster": {"storageSize": SCHEDULER_STORAGE}}})
     if registry:

@@ -27,6 +27,20 @@ class Namespaces:
 
 MESH_NAME: Final = "osm"
 MESH_CONFIG: Final = "osm-mesh-config"
+MESH_ROOT_CERTIFICATE: Final = "osm-mesh-root-certificate"
+OSM_CA_BUNDLE: Final = "osm-ca-bundle"
+# What OSM registers with the API server by itself, by kind (plural).
+OSM_WEBHOOKS: Final = {
+    "mutatingwebhookconfigurations": [f"osm-webhook-{MESH_NAME}"],
+    "validatingwebhookconfigurations": [f"osm-validator-mesh-{MESH_NAME}"],
+}
+# How a namespace joins the mesh (step 7: what `osm namespace add` writes).
+JOINED_LABELS: Final = {"openservicemesh.io/monitored-by": MESH_NAME}
+JOINED_ANNOTATIONS: Final = {"openservicemesh.io/sidecar-injection": "enabled"}
+# Names of Dapr's chart: its injector's Deployment, Service and webhook; its own settings; the scheduler's claims.
+DAPR_INJECTOR: Final = "dapr-sidecar-injector"
+DAPR_CONFIGURATION: Final = "daprsystem"
+SCHEDULER_CLAIM: Final = "dapr-scheduler-data-dir-"
 
 DAPR_RELEASE_NAME: Final = "dapr"
 # osm-bootstrap, the ServiceAccount and the clean-up hook are all named after it.
@@ -54,6 +68,5 @@ TRAFFIC_TARGET: Final = "pythodapp-traffic-target"
 ROUTES: Final = "nodeapp-service-routes"
 ROUTE_MATCH: Final = "new-order"
 
-# Set on objects whose removal an operation decides on by itself, so that it never touches anyone else's.
-OWNER_LABEL: Final = "app.kubernetes.io/managed-by"
-OWNER: Final = "dapr-osm"
+# Under this name the stack writes into what others made: the MeshConfig, an existing namespace.
+FIELD_MANAGER: Final = "dapr-osm"

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from model import names
+from model.chart import ChartPlan, Probe
 from model.route import Route
 
 
@@ -29,6 +30,7 @@ class DaprRelease:
         mesh_containers: What OSM adds for them beside its own sidecar: from 1.15.2 on daprd has a TCP liveness
             probe, and OSM answers such probes with a container of its own.
         reads_ed25519: Whether its sentry can read a root key of the kind that newer ones make.
+        chart: What is known of its chart: sentry comes first, since it makes the certificates that the others mount.
     """
 
     version: str
@@ -39,6 +41,7 @@ class DaprRelease:
     containers: tuple[str, ...] = ("daprd",)
     mesh_containers: tuple[str, ...] = ()
     reads_ed25519: bool = True
+    chart: ChartPlan = ChartPlan(first=("dapr-sentry",))
 
     @property
     def services(self) -> tuple[str, ...]:
@@ -56,65 +59,69 @@ class OsmRelease:
             They belong to no Helm release and outlive it.
         containers: What OSM's injector adds to a pod, by container name.
         init_containers: What it adds to a pod's init containers.
+        chart: What is known of its chart: osm-bootstrap comes first, since the others wait for what it makes. Of the
+            two hooks one refuses a second mesh, the other one cleans up; this program does both. The chart looks at
+            readiness every ten seconds, after five.
     """
 
     version: str
     crds: tuple[str, ...]
     containers: tuple[str, ...] = ("envoy",)
     init_containers: tuple[str, ...] = ("osm-init",)
+    chart: ChartPlan = ChartPlan(
+        first=("osm-bootstrap",),
+        hooks=("osm-preinstall", "osm-cleanup"),
+        probes=tuple(
+            Probe(workload=name, period_seconds=1, failure_threshold=30)
+            for name in ("osm-bootstrap", "osm-controller", "osm-injector")
+        ),
+    )
 
 
-_CRDS_1_10 = ("components.dapr.io", "configurations.dapr.io", "resiliencies.dapr.io", "subscriptions.dapr.io")
-_CRDS_1_12 = (*_CRDS_1_10, "httpendpoints.dapr.io")
+_CRDS_1_12 = (
+    "components.dapr.io",
+    "configurations.dapr.io",
+    "resiliencies.dapr.io",
+    "subscriptions.dapr.io",
+    "httpendpoints.dapr.io",
+)
 _CRDS_1_18 = (*_CRDS_1_12, "mcpservers.dapr.io", "workflowaccesspolicies.dapr.io")
-_SCHEDULER_1_14 = (names.SCHEDULER_SERVICE,)
-_SCHEDULER_1_16 = (names.SCHEDULER_SERVICE, names.SCHEDULER_HOSTS_SERVICE)
+_SCHEDULER = (names.SCHEDULER_SERVICE, names.SCHEDULER_HOSTS_SERVICE)
 
 # What each release is like was read from its chart and source: https://github.com/dapr/dapr/releases/tag/v<version>
 DAPR_RELEASES: Mapping[str, DaprRelease] = MappingProxyType(
     {
         release.version: release
         for release in (
-            # As the walkthrough was written for: sidecars call each other by DNS name.
-            DaprRelease(version="1.10.9", crds=_CRDS_1_10, route=Route.DNS_NAME),
-            # The last minor that does so.
+            # As the walkthrough was written for: sidecars call each other by DNS name. The last minor that does so.
             DaprRelease(version="1.12.0", crds=_CRDS_1_12, route=Route.DNS_NAME, reads_ed25519=False),
-            # The first minor that calls by address and could be tried, and with a scheduler.
-            DaprRelease(
-                version="1.14.0",
-                crds=_CRDS_1_12,
-                route=Route.ADDRESS,
-                scheduler=_SCHEDULER_1_14,
-                schedulers=1,
-                reads_ed25519=False,
-            ),
-            # The last such minor that could be tried.
-            DaprRelease(
-                version="1.16.0",
-                crds=_CRDS_1_12,
-                route=Route.ADDRESS,
-                scheduler=_SCHEDULER_1_16,
-                schedulers=3,
-                mesh_containers=("osm-healthcheck",),
-                reads_ed25519=False,
-            ),
-            # By DNS name again, through an alpha component; see docs/dapr-releases.md.
+            # These call by address; the later is the last such minor, with the fix of the access lists' path traversal.
             *(
                 DaprRelease(
                     version=version,
-                    crds=_CRDS_1_18,
-                    route=Route.NAME_FORMAT,
-                    scheduler=_SCHEDULER_1_16,
+                    crds=_CRDS_1_12,
+                    route=Route.ADDRESS,
+                    scheduler=_SCHEDULER,
                     schedulers=3,
                     mesh_containers=("osm-healthcheck",),
+                    reads_ed25519=False,
                 )
-                for version in ("1.18.0", "1.18.1")
+                for version in ("1.16.0", "1.17.5")
+            ),
+            # By DNS name again, through an alpha component; see docs/dapr-releases.md.
+            DaprRelease(
+                version="1.18.2",
+                crds=_CRDS_1_18,
+                route=Route.NAME_FORMAT,
+                scheduler=_SCHEDULER,
+                schedulers=3,
+                mesh_containers=("osm-healthcheck",),
             ),
         )
     }
 )
 # The newest that passes all stages; see docs/dapr-releases.md.
-DEFAULT_DAPR_VERSION = "1.18.1"
+DEFAULT_DAPR_VERSION = "1.18.2"
 
 # The last release before the project was archived.
 # Source: https://github.com/openservicemesh/osm/releases/tag/v1.2.4

@@ -20,7 +20,7 @@ from tests.compat.gap import now
 
 RESULTS: Final = Path(__file__).with_name("results.json")
 # To the default and back in one step, then through the minors that can be built, and back to one that calls by address.
-UPGRADES: Final = ("1.12.0", DEFAULT_DAPR_VERSION, "1.12.0", "1.14.0", "1.16.0", DEFAULT_DAPR_VERSION, "1.16.0")
+UPGRADES: Final = ("1.12.0", DEFAULT_DAPR_VERSION, "1.12.0", "1.16.0", "1.17.5", DEFAULT_DAPR_VERSION, "1.17.5")
 
 ROWS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
     **{f"release {version}": partial(measure.release, version) for version in DAPR_RELEASES},

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Final, Self
 
-from operations.cluster import Cluster
-from operations.errors import OperationError
-from operations.orders import PERSISTED, timestamp
+from cluster.client import Cluster
+from cluster.errors import OperationError
+from verification.orders import PERSISTED, timestamp
 
 POLL_SECONDS: Final = 0.3
 NODE: Final = "app=node"

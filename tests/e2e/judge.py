@@ -10,7 +10,7 @@ from tests.support.kubectl import OUTBOUND_PORTS, Kubectl
 NODE_INBOUND = "cluster.dapr-test/nodeapp-dapr|50002|local"
 PYTHON_OUTBOUND = "cluster.dapr-test/nodeapp-dapr|50002"
 SECONDS = 8
-DEFAULT = "1.18.1"
+DEFAULT = "1.18.2"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ HEALTH = frozenset({"osm-healthcheck"})
 RELEASES = {
     "1.12.0": Release((50005, 8201, 6379), "80,443", frozenset(), "HTTPRouteGroup", "upstream_rq_total", 1),
     "1.16.0": Release((50005, 8201, 6379, 50006), "80,443", HEALTH, "TCPRoute", "upstream_cx_tx_bytes_total", 64),
-    "1.18.1": Release((50005, 8201, 6379, 50006), "80,443", HEALTH, "HTTPRouteGroup", "upstream_rq_total", 1),
+    "1.17.5": Release((50005, 8201, 6379, 50006), "80,443", HEALTH, "TCPRoute", "upstream_cx_tx_bytes_total", 64),
+    "1.18.2": Release((50005, 8201, 6379, 50006), "80,443", HEALTH, "HTTPRouteGroup", "upstream_rq_total", 1),
 }
 
 DAPRD, BOTH = frozenset({"daprd"}), frozenset({"daprd", "envoy"})

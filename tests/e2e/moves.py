@@ -7,8 +7,9 @@ from tests.support.stack import Step
 MESH = {
     "osm",
     "osm-namespace",
-    "osm-cluster-wide",
-    "osm-release",
+    "osm-runtime",
+    # The chart's objects, each a step of its own.
+    "osm-chart",
     "osm-mesh-ready",
     "exclusions",
     "exclusions-patch",
@@ -26,8 +27,8 @@ OWN = {
 }
 
 # What is changed in place, beside the verification, which is run anew by every move.
-PODS = {"hello-nodeapp", "hello-pythonapp"}
-JOIN = {"hello-namespace"} | PODS
+PODS = {"hello-nodeapp-pods", "hello-pythonapp-pods"}
+JOIN = {"hello-namespace", "hello-injection", "teardown-check"} | PODS
 IDENTITY = {"hello-dapr-secret-reader"} | PODS
 CHANGED = {
     frozenset({"dapr", "permissive"}): JOIN,
@@ -46,3 +47,8 @@ def expected(here: str, there: str) -> set[Step]:
         | {Step(op="delete", name=name) for name in OWN[here] - OWN[there]}
         | {Step(op="update", name=name) for name in CHANGED[frozenset({here, there})] | {"verification-run"}}
     )
+
+
+def folded(steps: set[Step]) -> set[Step]:
+    """The steps of a preview, with those of a chart's objects as one."""
+    return {Step(op=step.op, name=step.name.partition("/")[0]) for step in steps}

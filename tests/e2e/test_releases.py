@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import api
 from tests.compat.gap import GapMeter
 from tests.e2e.judge import DEFAULT, PROMISES, judge
 from tests.e2e.test_walkthrough import assert_nothing_left
@@ -16,6 +17,9 @@ from tests.support.kubectl import Kubectl
 from tests.support.stack import Stack
 
 PAGE, ADDRESS = "1.12.0", "1.16.0"
+
+# Slow and rare: `make releases`.
+pytestmark = pytest.mark.releases
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +30,8 @@ def before(empty_cluster: None) -> dict[inventory.Key, str]:
 
 @pytest.fixture(scope="module")
 def release(before: dict[inventory.Key, str], stack_folder: Path) -> Iterator[Stack]:
-    """A stack that begins with the page's release."""
+    """A stack that begins with the page's release, on a lab that has been given it and the one by address."""
+    api.start(dapr=(PAGE, ADDRESS))
     stack = lab.stack("release", stack_folder, daprVersion=PAGE)
     yield stack
     if stack.resources():
@@ -64,8 +69,10 @@ def test_the_pages_release_keeps_the_promise_of_every_stage(release: Stack, kube
 def test_one_up_changes_the_release_of_a_running_stack(release: Stack, kubectl: Kubectl, version: str) -> None:
     release.configure(daprVersion=version)
     previewed = {(step.op, step.name) for step in release.preview()}
-    assert ("update", "dapr-release") in previewed
-    assert {("update", "hello-nodeapp"), ("update", "hello-pythonapp")} <= previewed, "their daprd is of the release"
+    assert ("update", "dapr-release-change") in previewed
+    assert {("update", "hello-nodeapp-pods"), ("update", "hello-pythonapp-pods")} <= previewed, (
+        "their daprd is of the release"
+    )
     began = time.monotonic()
     with GapMeter(lab.cluster()) as meter:
         release.up()

@@ -1,19 +1,30 @@
-"""A cluster in memory where the apps of an expectation run, and call each other through their Envoys."""
+"""What the program looks at before it begins, and a cluster where the apps of an expectation run."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Final
 
-from model import names
+from cluster.client import Answer
 from model.expectation import Expectation
-from operations.cluster import Answer
-from operations.mesh import POLICY_PATHS
 from tests.unit.fake_cluster import FakeCluster
+from verification.policies import POLICY_PATHS
+
+from .recording import STACK
 
 # More than any order is, where Envoys count bytes.
 BYTES = 1000
+
+
+MINE: Final = {"dapr-osm/stack": STACK}
+
+
+def assert_only_looked(cluster: FakeCluster) -> None:
+    """Fail where something was changed on the cluster; asking what an application would do changes nothing."""
+    assert not (cluster.created or cluster.deleted or cluster.patched), "a check changes nothing"
+    assert {query.get("dryRun") for _, query in cluster.applied} <= {"All"}, "a check changes nothing"
 
 
 class LiveApps(FakeCluster):
@@ -57,7 +68,7 @@ class LiveApps(FakeCluster):
             version, plural = POLICY_PATHS[kind]
             self.add(
                 f"/apis/{version}/namespaces/{namespace}/{plural}/{name}",
-                metadata={"labels": {names.OWNER_LABEL: names.OWNER}},
+                metadata={"labels": MINE},
             )
 
     def logs(self, namespace: str, pod: str, container: str, since_seconds: int) -> list[str]:

@@ -7,14 +7,20 @@ run in the next. :class:`Mocks` answers for the providers, :class:`Monitor` writ
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
+from unittest import mock
 
+import grpc  # type: ignore[import-untyped]
 import pulumi
 from google.protobuf import empty_pb2, json_format, struct_pb2  # type: ignore[import-untyped]
 from pulumi.runtime import mocks as pulumi_mocks
+from pulumi.runtime import resource as pulumi_resource
 from pulumi.runtime import rpc, set_all_config
 from pulumi.runtime import settings as pulumi_settings
 from pulumi.runtime.proto import engine_pb2, resource_pb2
@@ -130,6 +136,9 @@ class Recorded:
         provider: Name of its provider, or "" for the default one.
         delete_before_replace: Whether it asks for that.
         retain_on_delete: Whether what it stands for stays when it goes.
+        protect: Whether Pulumi refuses to delete it.
+        timeouts: How long it may take to be created and updated; "" for Pulumi's own bound.
+        ignore_changes: Which changes of its inputs it asks to be left alone.
         replace_on_changes: Which of its inputs it asks to be replaced for.
         additional_secret_outputs: Which of its outputs are secret, whatever its inputs were.
         outputs: What a component registered as outputs; None where it registered none.
@@ -145,16 +154,24 @@ class Recorded:
     inputs: Values
     dependencies: frozenset[str]
     provider: str
-    delete_before_replace: bool
-    retain_on_delete: bool
-    replace_on_changes: frozenset[str]
+    delete_before_replace: bool = False
+    retain_on_delete: bool = False
+    protect: bool = False
+    timeouts: tuple[str, str] = ("", "")
+    ignore_changes: frozenset[str] = frozenset()
+    replace_on_changes: frozenset[str] = frozenset()
     additional_secret_outputs: frozenset[str]
     outputs: Values | None = None
 
     @property
     def object_name(self) -> Any:
-        """Name of the Kubernetes object, or of the Helm release; None where it has none or Pulumi chooses it."""
-        return self.inputs.get("metadata", {}).get("name", self.inputs.get("name"))
+        """Name of the Kubernetes object; None where it has none or Pulumi chooses it."""
+        return self.inputs.get("metadata", {}).get("name")
+
+    @property
+    def is_kubernetes(self) -> bool:
+        """Whether it is an object on the cluster, or a patch of one."""
+        return self.type.startswith("kubernetes:")
 
     @property
     def plain(self) -> Values:
@@ -163,36 +180,78 @@ class Recorded:
         return result
 
 
+class RefusedError(Exception):
+    """What a provider says no to an invoke with."""
+
+
+class _RpcError(grpc.RpcError):  # type: ignore[misc]
+    """The same, as it comes over the wire."""
+
+    def code(self) -> grpc.StatusCode:
+        """The status."""
+        return grpc.StatusCode.UNKNOWN
+
+    def details(self) -> str:
+        """The text."""
+        return str(self)
+
+
 class Mocks(pulumi_mocks.Mocks):
     """Answers like a provider whose every create succeeds at once.
 
     Attributes:
         stdout: What a Command prints, by its ``create``, perhaps as a function of its environment.
+        invokes: What an invoke returns, by its token, as a function of its arguments.
         suffix: What names that are left to Pulumi end in.
+        generation: How often each object was changed, its creation included.
+        invoked: Every invoke: token, arguments, provider.
+        created: What was created, in the order in which it was done.
+        slow: What takes a while to be created.
     """
 
-    def __init__(self, stdout: Mapping[str, Printed], suffix: str = "1a2b3c4d") -> None:
-        self.stdout = stdout
-        self.suffix = suffix
+    slow: frozenset[str] = frozenset()
 
-    def call(self, args: pulumi_mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
-        raise AssertionError(f"the program calls {args.token}, which these mocks know nothing of")
+    def __init__(
+        self,
+        stdout: Mapping[str, Printed],
+        invokes: Mapping[str, Callable[[Values], Values]] | None = None,
+        suffix: str = "1a2b3c4d",
+        generation: Mapping[str, int] | None = None,
+    ) -> None:
+        self.stdout = stdout
+        self.invokes = invokes or {}
+        self.suffix = suffix
+        self.generation = generation or {}
+        self.invoked: list[tuple[str, Values, str]] = []
+        self.created: list[str] = []
+
+    def call(self, args: pulumi_mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
+        assert args.token in self.invokes, f"the program calls {args.token}, which these mocks know nothing of"
+        self.invoked.append((args.token, dict(args.args), provider_name(args.provider or "")))
+        return self.invokes[args.token](dict(args.args)), []
 
     def new_resource(self, args: pulumi_mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         state = dict(args.inputs)
-        if args.typ == "kubernetes:helm.sh/v3:Release":
-            state["status"] = {"namespace": state["namespace"], "status": "deployed"}
-        elif args.typ.startswith("kubernetes:"):
+        if args.typ.startswith("kubernetes:"):
             state["metadata"] = {
                 "name": f"{args.name}-{self.suffix}",
                 "namespace": "default",
                 "uid": f"uid-of-{args.name}",
+                "generation": self.generation.get(args.name, 1),
                 **state.get("metadata", {}),
             }
         elif args.typ == "command:local:Command":
             printed = self.stdout[state["create"]]
             state["stdout"] = printed if isinstance(printed, str) else printed(revealed(state["environment"]))
+        if args.name in self.slow:
+            time.sleep(0.2)
+        self.created.append(args.name)
         return f"{args.name}-id", state
+
+
+def provider_name(reference: str) -> str:
+    """Name of the provider that a reference (``<urn>::<id>``) means; "" for the default one."""
+    return reference.rpartition("::")[0].rpartition("::")[2]
 
 
 class Monitor(pulumi_mocks.MockMonitor):
@@ -217,6 +276,9 @@ class Monitor(pulumi_mocks.MockMonitor):
         recorded = self._note(request, urn, request.object, custom=request.custom, read_id=None)
         recorded.delete_before_replace = request.deleteBeforeReplace
         recorded.retain_on_delete = request.retainOnDelete
+        recorded.protect = request.protect
+        recorded.timeouts = (request.customTimeouts.create, request.customTimeouts.update)
+        recorded.ignore_changes = frozenset(request.ignoreChanges)
         recorded.replace_on_changes = frozenset(request.replaceOnChanges)
         if not request.custom:
             return resource_pb2.RegisterResourceResponse(urn=urn, object=struct_pb2.Struct())
@@ -240,6 +302,15 @@ class Monitor(pulumi_mocks.MockMonitor):
         self.stack_outputs = outputs
         return empty_pb2.Empty()
 
+    def Invoke(self, request: resource_pb2.ResourceInvokeRequest) -> resource_pb2.ResourceInvokeResponse:
+        # The base class makes an event loop for the thread that it is called on, and leaves it open.
+        args = pulumi_mocks.MockCallArgs(token=request.tok, args=_from_struct(request.args), provider=request.provider)
+        try:
+            result, _ = self.mocks.call(args)
+        except RefusedError as error:
+            raise _RpcError(str(error)) from error
+        return resource_pb2.ResourceInvokeResponse(**{"return": _to_struct(result)})
+
     def _note(
         self,
         request: resource_pb2.RegisterResourceRequest | resource_pb2.ReadResourceRequest,
@@ -259,10 +330,7 @@ class Monitor(pulumi_mocks.MockMonitor):
             read_id=read_id,
             inputs=_from_struct(inputs),
             dependencies=frozenset(request.dependencies),
-            provider=request.provider.rpartition("::")[0].rpartition("::")[2],
-            delete_before_replace=False,
-            retain_on_delete=False,
-            replace_on_changes=frozenset(),
+            provider=provider_name(request.provider),
             additional_secret_outputs=frozenset(request.additionalSecretOutputs),
         )
         self.registrations.append(recorded)
@@ -292,19 +360,21 @@ class Engine:
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """What one run of a program registered.
+    """What one run of a program registered. Tests share it, so none may change it.
 
     Attributes:
         resources: Everything that a provider manages, by name.
         components: Every component, by name.
         stack_outputs: The stack's outputs.
         messages: What was logged, as level and text.
+        invoked: Every invoke: token, arguments, provider's name.
     """
 
     resources: Mapping[str, Recorded]
     components: Mapping[str, Recorded]
     stack_outputs: Values
     messages: tuple[tuple[str, str], ...]
+    invoked: tuple[tuple[str, Values, str], ...] = ()
 
     def __getitem__(self, name: str) -> Recorded:
         return self.resources[name]
@@ -312,29 +382,50 @@ class Graph:
     def __contains__(self, name: str) -> bool:
         return name in self.resources
 
-    @property
+    @cached_property
     def everything(self) -> list[Recorded]:
         """Components, then all else."""
         return [*self.components.values(), *self.resources.values()]
 
+    @property
+    def objects(self) -> list[Recorded]:
+        """Every Kubernetes object and patch."""
+        return [one for one in self.resources.values() if one.is_kubernetes]
+
     def parent_of(self, recorded: Recorded) -> str:
         """Name of a resource's parent; "" for the stack itself."""
-        return self._names_by_urn().get(recorded.parent, "")
+        return self._by_urn[recorded.parent].name if recorded.parent in self._by_urn else ""
 
-    def direct(self, name: str) -> set[str]:
-        """Names of what a resource waits for itself."""
-        by_urn = self._names_by_urn()
-        return {by_urn[urn] for urn in self[name].dependencies}
-
-    def before(self, name: str) -> set[str]:
-        """Names of all that must be there before a resource, however far back."""
-        found: set[str] = set()
-        waiting = [name]
-        while waiting:
-            new = self.direct(waiting.pop()) - found
-            found |= new
-            waiting += new
+    def ancestors(self, recorded: Recorded) -> list[str]:
+        """Names of a resource's parent, that one's parent and so on; without the stack."""
+        found = []
+        while (parent := self._by_urn.get(recorded.parent)) is not None:
+            found.append(parent.name)
+            recorded = parent
         return found
+
+    def within(self, component: str) -> list[Recorded]:
+        """Everything that a provider manages below a component, however deep."""
+        return [one for one in self.resources.values() if component in self.ancestors(one)]
+
+    def direct(self, name: str) -> frozenset[str]:
+        """Names of what a resource waits for itself."""
+        return self._direct[name]
+
+    def before(self, name: str) -> frozenset[str]:
+        """Names of all that must be there before a resource, however far back.
+
+        What a component waits for, its children wait for too: they are registered after it, and deleted before it.
+        """
+        if name not in self._before:
+            found: set[str] = set()
+            waiting = [name]
+            while waiting:
+                new = self._waits[waiting.pop()] - found
+                found |= new
+                waiting += new
+            self._before[name] = frozenset(found)
+        return self._before[name]
 
     def of_type(self, token: str) -> list[Recorded]:
         """All resources of one type."""
@@ -344,12 +435,44 @@ class Graph:
         """What was logged as a warning."""
         return [text for level, text in self.messages if level == "warning"]
 
-    def _names_by_urn(self) -> dict[str, str]:
-        return {recorded.urn: recorded.name for recorded in self.everything}
+    @cached_property
+    def _by_urn(self) -> dict[str, Recorded]:
+        return {recorded.urn: recorded for recorded in self.everything}
+
+    @cached_property
+    def _direct(self) -> dict[str, frozenset[str]]:
+        return {
+            one.name: frozenset(self._by_urn[urn].name for urn in one.dependencies) for one in self.resources.values()
+        }
+
+    @cached_property
+    def _waits(self) -> dict[str, frozenset[str]]:
+        by_component = {
+            component.name: frozenset(self._by_urn[urn].name for urn in component.dependencies)
+            for component in self.components.values()
+        }
+        return {
+            one.name: self._direct[one.name].union(*(by_component.get(name, ()) for name in self.ancestors(one)))
+            for one in self.resources.values()
+        }
+
+    @cached_property
+    def _before(self) -> dict[str, frozenset[str]]:
+        return {}
 
 
 class NothingRegisteredError(AssertionError):
     """A program ended without a single resource, so a test of it would prove nothing."""
+
+
+@contextlib.contextmanager
+def _in_a_hurry() -> Iterator[None]:
+    """Leave out what takes a quarter of a run and shows in no graph: each resource's lines of the program."""
+    with (
+        mock.patch.object(pulumi_resource, "_get_stack_trace", return_value=None),
+        mock.patch.object(pulumi_resource, "_get_source_position", return_value=None),
+    ):
+        yield
 
 
 def record(
@@ -392,16 +515,20 @@ def record(
 
         asyncio.run(run_in_stack(once))
 
-    contextvars.copy_context().run(run)
+    with _in_a_hurry():
+        contextvars.copy_context().run(run)
     if not monitor.registrations:
         raise NothingRegisteredError("the program registered nothing")
-    names = [recorded.name for recorded in monitor.registrations]
-    assert len(names) == len(set(names)), f"names are used twice: {sorted(n for n in names if names.count(n) > 1)}"
+    urns = [recorded.urn for recorded in monitor.registrations]
+    assert len(urns) == len(set(urns)), f"used twice: {sorted(urn for urn in urns if urns.count(urn) > 1)}"
+    names = [recorded.name for recorded in monitor.registrations if recorded.custom]
+    assert len(names) == len(set(names)), f"used twice: {sorted(name for name in names if names.count(name) > 1)}"
     graph = Graph(
         resources={recorded.name: recorded for recorded in monitor.registrations if recorded.custom},
         components={recorded.name: recorded for recorded in monitor.registrations if not recorded.custom},
         stack_outputs=monitor.stack_outputs,
         messages=tuple(engine.messages),
+        invoked=tuple(mocks.invoked),
     )
     if not preview:
         assert_plain(graph)

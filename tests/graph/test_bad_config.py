@@ -8,6 +8,9 @@ from typing import Any
 import pulumi
 import pytest
 
+from model.versions import DEFAULT_DAPR_VERSION
+
+from .charts import ADDRESS, DNS_NAME
 from .conftest import CONTEXT
 from .program import PASSWORD, run
 from .recording import Recorded
@@ -35,8 +38,8 @@ def refused(**overrides: Any) -> str:
         ({"daprChart": "no/such/chart"}, "there is no no/such/chart"),
         ({"osmChart": "/srv/charts/osm"}, 'dapr-osm:osmChart: "/srv/charts/osm" is an absolute path'),
         ({"readAllSecrets": "yes"}, 'dapr-osm:readAllSecrets: "yes" is not one of true, false'),
-        ({"daprMtls": True}, "may not be true with Dapr 1.18.1"),
-        ({"daprMtls": True, "daprVersion": "1.12.0"}, "may not be true with Dapr 1.12.0"),
+        ({"daprMtls": True}, f"may not be true with Dapr {DEFAULT_DAPR_VERSION}"),
+        ({"daprMtls": True, "daprVersion": DNS_NAME}, f"may not be true with Dapr {DNS_NAME}"),
         ({"daprValues": {"dapr_operator": {"serviceReconciler": None}}}, "may not set dapr_operator.serviceReconciler"),
         ({"osmValues": {"osm": {"enableEgress": False}}}, "it is set by dapr-osm:enableEgress"),
         ({"daprNamespace": "osm-system"}, "is used for something else too"),
@@ -50,11 +53,11 @@ def refused(**overrides: Any) -> str:
                 "apps": {"third": {"image": "i:1", "namespace": "elsewhere"}},
                 "policies": {"orders": {"destination": "nodeapp", "sources": ["third"]}},
             },
-            "crosses namespaces, which Dapr 1.18.1 can't do",
+            f"crosses namespaces, which Dapr {DEFAULT_DAPR_VERSION} can't do",
         ),
         (
-            {"daprVersion": "1.16.0", "policies": {"pythodapp-traffic-target": {"pathRegex": "/x"}}},
-            "has no meaning with Dapr 1.16.0",
+            {"daprVersion": ADDRESS, "policies": {"pythodapp-traffic-target": {"pathRegex": "/x"}}},
+            f"has no meaning with Dapr {ADDRESS}",
         ),
         ({"kubeContext": "elsewhere"}, 'dapr-osm:kubeContext: "elsewhere" is not a context of'),
     ],
@@ -78,13 +81,13 @@ def test_a_password_in_the_clear_is_told_together_with_all_else() -> None:
     assert PASSWORD not in message
 
 
-def test_another_current_context_stops_before_anything_is_registered(
+def test_a_context_that_does_not_exist_stops_before_anything_is_registered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "config"
     path.write_text("current-context: production\ncontexts:\n- name: production\n- name: lab\n")
     monkeypatch.setenv("KUBECONFIG", str(path))
-    assert 'this stack is for "lab", but "production" is current' in refused(kubeContext="lab")
+    assert 'dapr-osm:kubeContext: "lap" is not a context of' in refused(kubeContext="lap")
 
 
 def test_a_missing_kubeconfig_stops_before_anything_is_registered(
@@ -95,4 +98,4 @@ def test_a_missing_kubeconfig_stops_before_anything_is_registered(
 
 
 def test_the_expected_context_lets_the_program_run() -> None:
-    assert "dapr-release" in run(stage="dapr", kubeContext=CONTEXT)
+    assert "dapr-injector-ready" in run(stage="dapr", kubeContext=CONTEXT)

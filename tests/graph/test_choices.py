@@ -7,16 +7,10 @@ from typing import Any
 import pytest
 
 from model.stage import Stage
+from model.versions import DEFAULT_DAPR_VERSION
 
-from .program import (
-    BY_ADDRESS,
-    MESHED,
-    RELEASES,
-    SERVICES,
-    STAGES,
-    at,
-    run,
-)
+from .charts import ADDRESS, DNS_NAME
+from .program import CORNERS, MESHED, SERVICES, STAGES, WAYS, at, run
 from .recording import Graph
 from .views import (
     PODS,
@@ -33,7 +27,7 @@ from .views import (
 )
 
 
-def annotation(graph: Graph, key: str, pod: str = "hello-nodeapp") -> str:
+def annotation(graph: Graph, key: str, pod: str = "hello-nodeapp-pods") -> str:
     return annotations_of(graph, pod)[key]
 
 
@@ -46,38 +40,30 @@ def interception(graph: Graph) -> str:
 # --- exclusions -------------------------------------------------------------------------------------------------
 
 
-# By release: the MeshConfig's list and the pods' annotation, then the annotation where all is the pods'.
+# By way: the MeshConfig's list and the pods' annotation, then the annotation where all is the pods'.
 LISTS = {
-    "1.10.9": ([50005, 8201, 6379], "80", "80,6379,8201,50005"),
-    "1.12.0": ([50005, 8201, 6379], "80,443", "80,443,6379,8201,50005"),
-    "1.14.0": ([50005, 8201, 6379, 50006], "80,443", "80,443,6379,8201,50005,50006"),
-    "1.16.0": ([50005, 8201, 6379, 50006], "80,443", "80,443,6379,8201,50005,50006"),
-    "1.18.0": ([50005, 8201, 6379, 50006], "80,443", "80,443,6379,8201,50005,50006"),
-    "1.18.1": ([50005, 8201, 6379, 50006], "80,443", "80,443,6379,8201,50005,50006"),
+    DNS_NAME: ([50005, 8201, 6379], "80,443", "80,443,6379,8201,50005"),
+    ADDRESS: ([50005, 8201, 6379, 50006], "80,443", "80,443,6379,8201,50005,50006"),
+    DEFAULT_DAPR_VERSION: ([50005, 8201, 6379, 50006], "80,443", "80,443,6379,8201,50005,50006"),
 }
 
 
-def test_the_lists_of_every_release_are_said_here() -> None:
-    assert set(LISTS) == set(RELEASES)
-
-
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", MESHED)
-def test_the_lists_are_a_releases_own(stage: Stage, version: str) -> None:
+def test_the_lists_are_those_of_the_releases_services(stage: Stage, version: str) -> None:
     graph, (mesh, pods, _) = at(stage, version), LISTS[version]
     assert traffic(graph)["outboundPortExclusionList"] == mesh
     assert {annotation(graph, PORT_LIST, pod) for pod in PODS} == {pods}
 
 
-@pytest.mark.parametrize("version", RELEASES)
-@pytest.mark.parametrize("stage", MESHED)
+@pytest.mark.parametrize(("stage", "version"), [corner for corner in CORNERS if corner[0].meshed])
 def test_ports_of_a_scope_of_pods_move_into_their_annotation(stage: Stage, version: str) -> None:
     graph = run(stage=stage.value, daprVersion=version, portScope="pod")
     assert traffic(graph)["outboundPortExclusionList"] == []
     assert {annotation(graph, PORT_LIST, pod) for pod in PODS} == {LISTS[version][2]}
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_further_exclusions_join_the_meshs_lists(version: str) -> None:
     mesh, pods, _ = LISTS[version]
     graph = run(daprVersion=version, extraPortExclusions=[9090, 6379, 50006], extraIpRangeExclusions=["192.0.2.0/24"])
@@ -96,13 +82,13 @@ def test_the_minimal_set_is_redis_alone_while_envoy_sends_on_what_it_does_not_kn
         assert PORT_LIST not in annotations_of(graph, pod), "OSM refuses an empty list"
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_the_minimal_set_has_all_that_daprd_dials_where_envoy_drops_what_it_does_not_know(version: str) -> None:
     mesh, pods, _ = LISTS[version]
     graph = run(daprVersion=version, exclusions="minimal", enableEgress=False)
     assert traffic(graph)["outboundPortExclusionList"] == [port for port in mesh if port != 8201], "but not raft"
     assert traffic(graph)["outboundIPRangeExclusionList"] == [], "nor the API server"
-    by_name = version not in ("1.10.9", "1.12.0")
+    by_name = version != DNS_NAME
     assert {annotation(graph, PORT_LIST, pod) for pod in PODS} == {"443" if by_name else pods}
 
 
@@ -145,7 +131,7 @@ def test_a_service_whose_ports_are_named_otherwise_stops_the_program() -> None:
         run(services=services)
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_one_port_too_many_stops_the_program(version: str) -> None:
     mesh, _, everything = LISTS[version]
     room = 15 - len(everything.split(","))
@@ -162,7 +148,7 @@ def test_one_port_too_many_stops_the_program(version: str) -> None:
         {"extraIpRangeExclusions": ["192.0.2.0/24"]},
         {"portScope": "pod"},
         {"exclusions": "minimal"},
-        {"envoyImage": "mirror.example/envoy:2"},
+        {"envoyImage": "mirror.example/envoy:1"},
         {"osmRegistry": "mirror.example/osm"},
         {"osmValues": {"osm": {"image": {"tag": "v1.2.4-patched"}}}},
         {"redisPasswordIn": "component", "excludeApiServer": False},
@@ -177,16 +163,17 @@ def test_pods_are_rolled_when_the_lists_change(change: dict[str, Any]) -> None:
     "change",
     [
         {"extraPortExclusions": [6379]},
-        {"timeoutSeconds": 400},
+        {"timeoutSeconds": 777},
         {"verifySeconds": 60},
-        {"osmValues": {"osm": {"injector": {"replicaCount": 1}}}},
+        {"osmValues": {"osm": {"osmController": {"replicaCount": 2}}}},
+        {"osmValues": {"osm": {"injector": {"replicaCount": 2}}}},
         {"redisImage": "mirror.example/redis:1"},
         {"readAllSecrets": True},
         {"enableEgress": False},
         {"policies": {"pythodapp-traffic-target": None}},
         {"policies": {"pythodapp-traffic-target": {"pathRegex": "/dapr.*"}}},
         {"apps": {"third": {"image": "mirror.example/third:1"}}},
-        {"osmChart": "https://mirror.example/charts"},
+        {"osmChart": "oci://mirror.example/charts/osm", "daprChart": "oci://mirror.example/charts/dapr"},
     ],
     ids=str,
 )
@@ -196,11 +183,10 @@ def test_pods_are_not_rolled_for_anything_else(change: dict[str, Any]) -> None:
         assert graph[pod].inputs == at(Stage.SMI)[pod].inputs
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize(
     "change",
     [
-        {"daprChart": "https://mirror.example/charts"},
         {"daprRegistry": "mirror.example/dapr"},
         {"daprValues": {"global": {"logAsJson": True}}},
     ],
@@ -219,7 +205,7 @@ def test_permissive_mode_rolls_no_pod() -> None:
     assert len({interception(at(stage)) for stage in STAGES if stage.meshed}) == 1
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_a_new_secret_rolls_everything_that_holds_its_password(version: str) -> None:
     # Pulumi makes a new Secret, under a new name, when its content changes.
     one, other = at(Stage.SMI, version), run(daprVersion=version, suffix="5e6f7a8b")
@@ -227,8 +213,8 @@ def test_a_new_secret_rolls_everything_that_holds_its_password(version: str) -> 
         "hello-redis-server",
         "hello-redis-component",
         "hello-secret-reader",
-        "hello-nodeapp",
-        "hello-pythonapp",
+        "hello-nodeapp-pods",
+        "hello-pythonapp-pods",
         "verification-run",
     }, "daprd reads its Components only when it starts"
     assert interception(one) == interception(other)
@@ -257,54 +243,19 @@ def test_another_image_of_redis_leaves_the_way_into_it_as_it_is(stage: Stage) ->
     assert changed(at(stage), other) == {"hello-redis-server", "verification-run"}
 
 
-# --- images and charts ------------------------------------------------------------------------------------------
+# --- seconds ----------------------------------------------------------------------------------------------------
 
 
-def test_every_image_setting_reaches_its_container_or_chart() -> None:
-    graph = run(
-        daprRegistry="mirror.example/dapr",
-        osmRegistry="mirror.example/osm",
-        envoyImage="mirror.example/envoy:1",
-        curlImage="mirror.example/curl:1",
-        redisImage="mirror.example/redis:1",
-        nodeAppImage="mirror.example/node:1",
-        pythonAppImage="mirror.example/python:1",
-    )
-    osm = graph["osm-release"].inputs["values"]["osm"]
-    assert graph["dapr-release"].inputs["values"]["global"]["registry"] == "mirror.example/dapr"
-    assert osm["image"] == {"registry": "mirror.example/osm"}
-    assert (osm["sidecarImage"], osm["curlImage"]) == ("mirror.example/envoy:1", "mirror.example/curl:1")
-    for name, image in (("hello-redis-server", "redis"), ("hello-nodeapp", "node"), ("hello-pythonapp", "python")):
-        assert container_of(graph, name)["image"] == f"mirror.example/{image}:1"
-
-
-@pytest.mark.parametrize("version", RELEASES)
-def test_further_values_are_merged_into_the_charts(version: str) -> None:
-    graph = run(
-        daprVersion=version,
-        daprValues={"global": {"logAsJson": True}},
-        osmValues={"osm": {"image": {"tag": "1.2.4"}}},
-        osmRegistry="mirror.example/osm",
-    )
-    assert graph["dapr-release"].inputs["values"] == {
-        "global": {"mtls": {"enabled": False}, "tag": version, "logAsJson": True},
-        **({"dapr_operator": {"serviceReconciler": {"enabled": False}}} if version in BY_ADDRESS else {}),
-        **({} if version in ("1.10.9", "1.12.0") else {"dapr_scheduler": {"cluster": {"storageSize": "16Gi"}}}),
-    }
-    assert graph["osm-release"].inputs["values"]["osm"]["image"] == {"registry": "mirror.example/osm", "tag": "1.2.4"}
-
-
-def test_seconds_reach_the_releases_and_the_verification() -> None:
-    graph = run(timeoutSeconds=777, verifySeconds=66)
-    assert graph["dapr-release"].inputs["timeout"] == 777
-    assert graph["osm-release"].inputs["timeout"] == 777
-    assert '"seconds": 66' in graph["verification-run"].inputs["environment"]["OPERATION_EXPECTATION"]
+def test_seconds_of_a_verification_reach_it() -> None:
+    graph = run(verifySeconds=60)
+    assert '"seconds": 60' in graph["verification-run"].inputs["environment"]["OPERATION_EXPECTATION"]
+    assert changed(at(Stage.SMI), graph) == {"verification-run"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_another_timeout_changes_releases_and_no_command(stage: Stage) -> None:
-    one, other = at(stage), run(stage=stage.value, timeoutSeconds=777)
-    assert changed(one, other) == ({"dapr-release", "osm-release"} if stage.meshed else {"dapr-release"})
+def test_another_timeout_changes_no_object_and_only_the_commands_that_wait(stage: Stage) -> None:
+    waits = {"dapr-injector-ready", "hello-injection"} | ({"osm-mesh-ready"} if stage.meshed else set())
+    assert changed(at(stage), run(stage=stage.value, timeoutSeconds=777)) == waits
 
 
 # --- what makes Services be looked up again ---------------------------------------------------------------------
@@ -315,7 +266,7 @@ def looked_up(graph: Graph) -> Any:
 
 
 @pytest.mark.parametrize(
-    "change", [{"daprValues": {"global": {"logAsJson": True}}}, {"daprRegistry": "r/dapr"}], ids=str
+    "change", [{"daprValues": {"global": {"logAsJson": True}}}, {"daprRegistry": "mirror.example/dapr"}], ids=str
 )
 def test_another_release_of_dapr_is_looked_up_anew(change: dict[str, Any]) -> None:
     assert looked_up(run(**change)) != looked_up(at(Stage.SMI))
@@ -324,7 +275,7 @@ def test_another_release_of_dapr_is_looked_up_anew(change: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     "change",
     [
-        {"timeoutSeconds": 400},
+        {"timeoutSeconds": 777},
         {"redisImage": "mirror.example/redis:1"},
         {"osmRegistry": "mirror.example/osm"},
         {"portScope": "pod"},
@@ -361,7 +312,7 @@ def test_the_same_config_is_not_verified_again(stage: Stage) -> None:
         {"daprRegistry": "mirror.example/dapr"},
         {"osmRegistry": "mirror.example/osm"},
         {"daprValues": {"global": {"logAsJson": True}}},
-        {"osmValues": {"osm": {"injector": {"replicaCount": 1}}}},
+        {"osmValues": {"osm": {"injector": {"replicaCount": 2}}}},
         {"enableEgress": False},
         {"apps": {"third": {"image": "mirror.example/third:1"}}},
         {"apps": {"nodeapp": {"replicas": 2}}},
@@ -369,16 +320,13 @@ def test_the_same_config_is_not_verified_again(stage: Stage) -> None:
         {"apps": {"nodeapp": {"resources": {"limits": {"memory": "1Gi"}}}}},
         {"policies": {"pythodapp-traffic-target": None}},
         {"policies": {"pythodapp-traffic-target": {"pathRegex": "/dapr.*"}}},
-        {"daprVersion": "1.12.0"},
-        {"daprVersion": "1.16.0"},
-        {"daprVersion": "1.18.0"},
+        {"daprVersion": DNS_NAME},
+        {"daprVersion": ADDRESS},
         {"extraPortExclusions": [9090]},
         {"extraIpRangeExclusions": ["192.0.2.0/24"]},
         {"portScope": "pod"},
         {"redisPasswordIn": "component"},
         {"redisPasswordIn": "component", "excludeApiServer": False},
-        {"daprChart": "https://mirror.example/charts"},
-        {"osmChart": "https://mirror.example/charts"},
         {"readAllSecrets": True},
         {"stage": "locked"},
         {"stage": "permissive"},
@@ -398,7 +346,7 @@ def test_ports_that_dapr_moves_are_verified_again() -> None:
 @pytest.mark.parametrize(
     ("component", "change"),
     [
-        ("osm", {"osmChart": "https://mirror.example/charts"}),
+        ("osm", {"osmValues": {"osm": {"osmController": {"replicaCount": 2}}}}),
         ("exclusions", {"enableEgress": False}),
         ("hello", {"apps": {"nodeapp": {"replicas": 2}}}),
         ("smi", {"policies": {"pythodapp-traffic-target": None}}),
@@ -411,12 +359,12 @@ def test_a_change_of_one_component_is_in_no_others_digest(component: str, change
 
 
 def test_another_release_of_dapr_is_in_its_own_digest_and_in_that_of_the_apps_that_it_serves() -> None:
-    one, other = digests(at(Stage.SMI)), digests(run(daprChart="https://mirror.example/charts"))
+    one, other = digests(at(Stage.SMI)), digests(run(daprRegistry="mirror.example/dapr"))
     assert {name for name in one if one[name] != other[name]} == {"dapr", "hello"}
 
 
 def test_every_stage_of_every_release_is_verified_for_itself() -> None:
-    graphs = [at(stage, version) for stage in STAGES for version in RELEASES]
+    graphs = [at(stage, version) for stage in STAGES for version in WAYS]
     assert len({covers(graph) for graph in graphs}) == len(graphs)
 
 
@@ -428,8 +376,7 @@ def test_a_policy_alone_changes_the_digest() -> None:
 # --- egress -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", RELEASES)
-@pytest.mark.parametrize("stage", MESHED)
+@pytest.mark.parametrize(("stage", "version"), [corner for corner in CORNERS if corner[0].meshed])
 def test_without_egress_only_the_mesh_config_changes(stage: Stage, version: str) -> None:
     one, other = at(stage, version), run(stage=stage.value, daprVersion=version, enableEgress=False)
     assert changed(one, other) == {"exclusions-patch", "verification-run"}
@@ -449,45 +396,40 @@ def test_without_a_mesh_egress_is_nothing() -> None:
 # --- Dapr's own mTLS --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", BY_ADDRESS)
 @pytest.mark.parametrize("stage", STAGES)
-def test_where_calls_ride_the_mesh_as_tcp_daprs_mtls_can_be_on(stage: Stage, version: str) -> None:
-    one, other = at(stage, version), run(stage=stage.value, daprVersion=version, daprMtls=True)
+def test_where_calls_ride_the_mesh_as_tcp_daprs_mtls_can_be_on(stage: Stage) -> None:
+    one, other = at(stage, ADDRESS), run(stage=stage.value, daprVersion=ADDRESS, daprMtls=True)
     differ = {name: differing(one[name].inputs, other[name].inputs) for name in changed(one, other)}
-    assert differ == {
-        "dapr-release": {("values", "global", "mtls", "enabled")},
-        "dapr-injector-ready": {("environment", "OPERATION_RELEASE")},
-        "dapr-services": {("environment", "OPERATION_RELEASE")},
-        **dict.fromkeys(PODS, {("spec", "template", "metadata", "annotations", "dapr-osm/dapr")}),
-        "verification-run": {("environment", "OPERATION_COVERS")},
-    }
-    assert other["dapr-release"].inputs["values"] == {
-        "global": {"mtls": {"enabled": True}, "tag": version},
-        "dapr_operator": {"serviceReconciler": {"enabled": False}},
-        "dapr_scheduler": {"cluster": {"storageSize": "16Gi"}},
-    }
+    # Its own Configuration says so, and daprd is told when it is injected.
+    (own,) = {name for name in differ if name.endswith("configuration/daprsystem")}
+    assert other[own].inputs["spec"]["mtls"]["enabled"] is True
+    assert one[own].inputs["spec"]["mtls"]["enabled"] is False
+    charts = {name for name in differ if name.startswith("dapr-chart/")}
+    pods = set(PODS) | {"hello-injection", "verification-run", "dapr-injector-ready", "dapr-services"}
+    assert set(differ) - charts == pods
+    for pod in PODS:
+        assert differ[pod] == {("spec", "template", "metadata", "annotations", "dapr-osm/dapr")}
     assert expected_by(one) == expected_by(other)
 
 
 # --- replicas, environment and resources of the walkthrough's apps ----------------------------------------------
 
 
-@pytest.mark.parametrize("version", RELEASES)
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("stage", "version"), CORNERS)
 def test_replicas_are_the_deployments_and_nothing_elses(stage: Stage, version: str) -> None:
     one = at(stage, version)
     other = run(stage=stage.value, daprVersion=version, apps={"nodeapp": {"replicas": 3}})
-    assert changed(one, other) == {"hello-nodeapp", "verification-run"}
-    assert differing(one["hello-nodeapp"].inputs, other["hello-nodeapp"].inputs) == {("spec", "replicas")}
-    assert other["hello-nodeapp"].inputs["spec"]["replicas"] == 3
+    assert changed(one, other) == {"hello-nodeapp-pods", "verification-run"}
+    assert differing(one["hello-nodeapp-pods"].inputs, other["hello-nodeapp-pods"].inputs) == {("spec", "replicas")}
+    assert other["hello-nodeapp-pods"].inputs["spec"]["replicas"] == 3
     assert expected_by(one) == expected_by(other), "how many there are is the Deployment's word"
 
 
 def test_what_a_stack_says_of_an_app_of_the_walkthrough_is_added_to_it() -> None:
     resources = {"requests": {"cpu": "1"}, "limits": {"cpu": "2", "memory": "1Gi"}}
     other = run(apps={"nodeapp": {"env": {"COLOUR": "blue"}, "resources": resources}})
-    assert changed(at(Stage.SMI), other) == {"hello-nodeapp", "verification-run"}
-    assert differing(at(Stage.SMI)["hello-nodeapp"].inputs, other["hello-nodeapp"].inputs) == {
+    assert changed(at(Stage.SMI), other) == {"hello-nodeapp-pods", "verification-run"}
+    assert differing(at(Stage.SMI)["hello-nodeapp-pods"].inputs, other["hello-nodeapp-pods"].inputs) == {
         ("spec", "template", "spec", "containers")
     }
     assert container_of(other) == {

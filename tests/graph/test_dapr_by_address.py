@@ -1,7 +1,6 @@
 """Dapr 1.16.0, stage by stage: exactly how the graph of a release whose calls ride the mesh as TCP differs.
 
 It is compared with the page's release; whatever is said of that elsewhere holds for everything that is not named here.
-1.14.0 is the same but for one of the scheduler's Services and OSM's answer to daprd's probe.
 """
 
 from __future__ import annotations
@@ -13,11 +12,15 @@ import pytest
 
 from model.stage import Stage
 
-from .program import BY_ADDRESS, MESHED, PAGE, STAGES, at, run
+from .charts import ADDRESS
+from .program import MESHED, PAGE, STAGES, at, run
 from .recording import UNKNOWN, Graph
 from .views import (
+    FORCE,
+    MARK,
     PODS,
     PORT_LIST,
+    SKIP_AWAIT,
     annotations_of,
     changed,
     covers,
@@ -29,12 +32,16 @@ from .views import (
     expected_by,
     identity,
     outputs,
+    own,
+    owned,
     traffic,
 )
 
-NEW = "1.16.0"
+NEW = ADDRESS
 SERVICE = "kubernetes:core/v1:Service"
-SERVICES = tuple(f"{pod}-dapr-service" for pod in PODS)
+SERVICES = ("hello-nodeapp-dapr-service", "hello-pythonapp-dapr-service")
+# Dapr's control plane's own.
+OWN_CONFIGURATION = "dapr-chart/configuration/daprsystem"
 HTTP, TCP = "smi-routes", "smi-tcp-routes"
 
 
@@ -54,18 +61,14 @@ def service(app: str, label: str) -> dict[str, Any]:
         "metadata": {
             "name": f"{app}-dapr",
             "namespace": "dapr-test",
-            "labels": {"dapr.io/enabled": "true"},
-            "annotations": {
-                "dapr.io/app-id": app,
-                "pulumi.com/patchForce": "true",
-                "pulumi.com/skipAwait": "true",
-            },
+            "labels": {"dapr.io/enabled": "true", **MARK},
+            "annotations": {"dapr.io/app-id": app, **FORCE, **SKIP_AWAIT},
             "ownerReferences": [
                 {
                     "apiVersion": "apps/v1",
                     "kind": "Deployment",
                     "name": app,
-                    "uid": f"uid-of-hello-{app}",
+                    "uid": f"uid-of-hello-{app}-pods",
                     "controller": True,
                     "blockOwnerDeletion": True,
                 }
@@ -93,37 +96,33 @@ def service(app: str, label: str) -> dict[str, Any]:
 # --- the Services of daprds -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", BY_ADDRESS)
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize(("app", "label"), [("nodeapp", "node"), ("pythonapp", "python")])
-def test_every_app_has_the_service_of_its_daprd_with_calls_declared_as_tcp(
-    stage: Stage, version: str, app: str, label: str
-) -> None:
-    graph = at(stage, version)
+def test_every_app_has_the_service_of_its_daprd_with_calls_declared_as_tcp(stage: Stage, app: str, label: str) -> None:
+    graph = new(stage)
     made = graph[f"hello-{app}-dapr-service"]
     assert made.type == SERVICE
-    assert graph.parent_of(made) == "hello"
+    assert graph.parent_of(made) == f"hello-{app}"
     assert made.provider == "cluster", "by server-side apply it takes over what the operator may have made"
     assert made.inputs == service(app, label)
-    assert graph.direct(made.name) == {f"hello-{app}", "hello-namespace"}, "and no pod waits for it"
+    assert graph.direct(made.name) == {f"hello-{app}-pods", "hello-namespace"}, "and no pod waits for it"
+    assert made.ignore_changes == {"metadata.ownerReferences"}, "a preview of a Deployment's update knows no uid"
 
 
-@pytest.mark.parametrize("version", BY_ADDRESS)
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("name", SERVICES)
-def test_it_stays_for_daprs_operator_when_it_is_no_longer_declared(stage: Stage, version: str, name: str) -> None:
-    made = at(stage, version)[name]
+def test_it_stays_for_daprs_operator_when_it_is_no_longer_declared(stage: Stage, name: str) -> None:
+    made = new(stage)[name]
     assert made.retain_on_delete, "else a newer release would lose it after its operator has taken it over"
     assert not made.delete_before_replace
 
 
-@pytest.mark.parametrize("version", BY_ADDRESS)
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("app", ["nodeapp", "pythonapp"])
-def test_it_selects_the_pods_of_the_deployment_that_owns_it(stage: Stage, version: str, app: str) -> None:
-    graph = at(stage, version)
-    pods = graph[f"hello-{app}"].inputs["spec"]["template"]["metadata"]["labels"]
-    assert graph[f"hello-{app}-dapr-service"].inputs["spec"]["selector"] == pods
+def test_it_selects_the_pods_of_the_deployment_that_owns_it(stage: Stage, app: str) -> None:
+    graph = new(stage)
+    pods = graph[f"hello-{app}-pods"].inputs["spec"]["template"]["metadata"]["labels"]
+    assert graph[f"hello-{app}-dapr-service"].inputs["spec"]["selector"].items() <= pods.items()
 
 
 def test_a_first_preview_knows_all_of_it_but_who_owns_it() -> None:
@@ -133,21 +132,20 @@ def test_a_first_preview_knows_all_of_it_but_who_owns_it() -> None:
         assert preview[name].inputs["metadata"]["ownerReferences"] is UNKNOWN
 
 
-@pytest.mark.parametrize("version", BY_ADDRESS)
 @pytest.mark.parametrize("stage", STAGES)
-def test_daprs_operator_leaves_these_services_alone(stage: Stage, version: str) -> None:
-    assert at(stage, version)["dapr-release"].inputs["values"] == {
-        "global": {"mtls": {"enabled": False}, "tag": version},
-        "dapr_operator": {"serviceReconciler": {"enabled": False}},
-        "dapr_scheduler": {"cluster": {"storageSize": "16Gi"}},
-    }
+def test_daprs_operator_leaves_these_services_alone(stage: Stage) -> None:
+    def reconciles(graph: Graph) -> bool:
+        operator = graph["dapr-chart/deployment/dapr-operator"].inputs["spec"]["template"]["spec"]["containers"][0]
+        return "--disable-service-reconciler" not in operator["args"]
+
+    assert not reconciles(new(stage))
+    assert reconciles(at(stage, PAGE))
 
 
-@pytest.mark.parametrize("version", BY_ADDRESS)
 @pytest.mark.parametrize("stage", STAGES)
-def test_no_configuration_tells_sidecars_how_to_find_each_other(stage: Stage, version: str) -> None:
-    graph = at(stage, version)
-    assert not [one for one in graph.everything if one.type.endswith(":Configuration")]
+def test_no_configuration_tells_sidecars_how_to_find_each_other(stage: Stage) -> None:
+    graph = new(stage)
+    assert [one.name for one in graph.everything if one.type.endswith(":Configuration")] == [OWN_CONFIGURATION]
     for pod in PODS:
         assert not {"dapr.io/config", "dapr-osm/configuration"} & annotations_of(graph, pod).keys()
 
@@ -155,20 +153,18 @@ def test_no_configuration_tells_sidecars_how_to_find_each_other(stage: Stage, ve
 # --- policies ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", BY_ADDRESS)
-def test_the_pages_permission_is_one_for_connections_to_the_port_of_calls(version: str) -> None:
-    graph = at(Stage.SMI, version)
-    owned = {"namespace": "dapr-test", "labels": {"app.kubernetes.io/managed-by": "dapr-osm"}}
+def test_the_pages_permission_is_one_for_connections_to_the_port_of_calls() -> None:
+    graph = new()
     assert graph[TCP].inputs == {
         "apiVersion": "specs.smi-spec.io/v1alpha4",
         "kind": "TCPRoute",
-        "metadata": {"name": "nodeapp-service-routes", **owned},
+        "metadata": owned("nodeapp-service-routes", "dapr-test"),
         "spec": {"matches": {"ports": [50002]}},
     }
     assert graph["smi-traffic-target"].inputs == {
         "apiVersion": "access.smi-spec.io/v1alpha3",
         "kind": "TrafficTarget",
-        "metadata": {"name": "pythodapp-traffic-target", **owned},
+        "metadata": owned("pythodapp-traffic-target", "dapr-test"),
         "spec": {
             "destination": {"kind": "ServiceAccount", "name": "nodeapp", "namespace": "dapr-test"},
             "rules": [{"kind": "TCPRoute", "name": "nodeapp-service-routes"}],
@@ -189,23 +185,21 @@ def test_the_routes_of_the_other_way_are_withdrawn_before_the_traffic_target_is_
 # --- exclusions -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", BY_ADDRESS)
 @pytest.mark.parametrize("stage", MESHED)
-def test_the_mesh_config_excludes_the_schedulers_and_never_the_calls(stage: Stage, version: str) -> None:
-    assert traffic(at(stage, version)) == {
+def test_the_mesh_config_excludes_the_schedulers_and_never_the_calls(stage: Stage) -> None:
+    assert traffic(new(stage)) == {
         "enableEgress": True,
         "enablePermissiveTrafficPolicyMode": stage.permissive,
         "outboundIPRangeExclusionList": ["10.96.0.1/32"],
         "outboundPortExclusionList": [50005, 8201, 6379, 50006],
     }
     for pod in PODS:
-        assert annotations_of(at(stage, version), pod)[PORT_LIST] == "80,443"
+        assert annotations_of(new(stage), pod)[PORT_LIST] == "80,443"
 
 
-@pytest.mark.parametrize("version", BY_ADDRESS)
 @pytest.mark.parametrize("stage", MESHED)
-def test_the_exclusions_in_force_are_an_output(stage: Stage, version: str) -> None:
-    graph = at(stage, version)
+def test_the_exclusions_in_force_are_an_output(stage: Stage) -> None:
+    graph = new(stage)
     assert excluded(graph, "meshPorts") == [
         (50005, "dapr-placement-server"),
         (8201, "dapr-placement-server"),
@@ -216,21 +210,19 @@ def test_the_exclusions_in_force_are_an_output(stage: Stage, version: str) -> No
         (443, "dapr-api"),
         (80, "dapr-api"),
         (443, "dapr-sentry"),
-        *([] if version == "1.14.0" else [(443, "dapr-scheduler-server-a")]),
+        (443, "dapr-scheduler-server-a"),
     ]
 
 
 # --- what is expected -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", BY_ADDRESS)
 @pytest.mark.parametrize("stage", STAGES)
-def test_connections_are_counted_instead_of_calls(stage: Stage, version: str) -> None:
-    expected = expected_by(at(stage, version))
+def test_connections_are_counted_instead_of_calls(stage: Stage) -> None:
+    expected = expected_by(new(stage))
     assert expected.by_http is False
     assert expected.through_envoys is stage.meshed
-    probe = ["osm-healthcheck"] if version == "1.16.0" else []
-    mesh = ["envoy", *probe] if stage.meshed else []
+    mesh = ["envoy", "osm-healthcheck"] if stage.meshed else []
     assert {app.name: app.containers for app in expected.apps} == {
         "nodeapp": tuple(sorted(["daprd", "node", *mesh])),
         "pythonapp": tuple(sorted(["daprd", "python", *mesh])),
@@ -262,15 +254,17 @@ def test_the_stacks_outputs_differ_in_what_the_release_is(stage: Stage) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_both_releases_have_the_same_resources_but_for_these(stage: Stage) -> None:
     one, other = pair(stage)
-    assert set(other.resources) - set(one.resources) == {*SERVICES, *([TCP] if stage.policies else [])}
-    assert set(one.resources) - set(other.resources) == ({HTTP} if stage.policies else set())
+    assert own(other) - own(one) == {*SERVICES, *([TCP] if stage.policies else [])}
+    assert own(one) - own(other) == ({HTTP} if stage.policies else set())
     assert set(one.components) == set(other.components)
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_change_of_the_release_replaces_nothing(stage: Stage) -> None:
     one, other = pair(stage)
-    for name in one.resources.keys() & other.resources.keys():
+    shared = one.resources.keys() & other.resources.keys()
+    assert len(shared) > 50, "charts' objects too"
+    for name in shared:
         assert identity(one[name]) == identity(other[name]), name
         assert not one[name].delete_before_replace
         assert "triggers" not in other[name].inputs
@@ -279,19 +273,15 @@ def test_a_change_of_the_release_replaces_nothing(stage: Stage) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_change_of_the_release_updates_just_what_it_is_about(stage: Stage) -> None:
     one, other = pair(stage)
-    found = {name: differing(one[name].inputs, other[name].inputs) for name in changed(one, other)}
+    found = {name: differing(one[name].inputs, other[name].inputs) for name in changed(one, other) if name in own(one)}
     annotation = ("spec", "template", "metadata", "annotations")
     injected = {(*annotation, "dapr-osm/interception")} if stage.meshed else set()
+    release, mesh = ("environment", "OPERATION_RELEASE"), ("environment", "OPERATION_MESH")
     expected = {
-        "dapr-crds": {("environment", "OPERATION_CHART_VERSION")},
-        "dapr-release": {
-            ("version",),
-            ("values", "global", "tag"),
-            ("values", "dapr_operator"),
-            ("values", "dapr_scheduler"),
-        },
-        "dapr-injector-ready": {("environment", "OPERATION_RELEASE")},
-        "dapr-services": {("environment", "OPERATION_SERVICES"), ("environment", "OPERATION_RELEASE")},
+        "dapr-release-change": {release},
+        "dapr-injector-ready": {release},
+        "dapr-services": {("environment", "OPERATION_SERVICES"), release},
+        "hello-injection": {release, *([mesh, ("environment", "OPERATION_SIDECARS")] if stage.meshed else [])},
         **dict.fromkeys(PODS, {(*annotation, "dapr-osm/dapr")} | injected),
         "verification-run": {("environment", "OPERATION_COVERS"), ("environment", "OPERATION_EXPECTATION")},
     }
@@ -306,9 +296,9 @@ def test_a_change_of_the_release_updates_just_what_it_is_about(stage: Stage) -> 
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_comes_before_what_differs_by_the_new_resources_only(stage: Stage) -> None:
     one, other = pair(stage)
-    for name in one.resources.keys() & other.resources.keys() - {"smi-withdraw"}:
-        assert other.direct(name) - one.direct(name) <= {*SERVICES, TCP}
-        assert one.direct(name) - other.direct(name) <= {HTTP}
+    for name in own(one) & own(other) - {"smi-withdraw"}:
+        assert own(other, other.direct(name)) - one.direct(name) <= {*SERVICES, TCP}
+        assert own(one, one.direct(name)) - other.direct(name) <= {HTTP}
 
 
 def test_policies_about_connections_come_after_the_pods_that_make_them() -> None:

@@ -1,35 +1,23 @@
-"""Dapr 1.18.1, the default, stage by stage: exactly how its graph differs from the page's release, and the way there.
+"""The default Dapr release, stage by stage: exactly how its graph differs from the page's, and the way there.
 
-Whatever is said of the page's release elsewhere holds for everything that is not named here. 1.18.0 is the same.
+Whatever is said of the page's release elsewhere holds for everything that is not named here.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 import pytest
 
-from components.digest import digest
 from model import versions
 from model.route import Route
 from model.stage import Stage
+from model.versions import DEFAULT_DAPR_VERSION
 
-from .program import (
-    BY_ADDRESS,
-    BY_DNS_NAME,
-    BY_NAME_FORMAT,
-    CREDENTIALS,
-    MESHED,
-    PAGE,
-    RELEASES,
-    SERVICES_OF,
-    STAGES,
-    at,
-    run,
-)
-from .recording import UNKNOWN, Graph, Values, revealed
+from .charts import ADDRESS, DNS_NAME
+from .program import CREDENTIALS, MESHED, PAGE, SERVICES_OF, STAGES, WAYS, at, run
+from .recording import UNKNOWN, Graph, Values
 from .views import (
     PODS,
     PORT_LIST,
@@ -41,11 +29,14 @@ from .views import (
     environment,
     excluded,
     expected_by,
+    fingerprint,
     identity,
+    own,
+    owned,
     traffic,
 )
 
-OLD, NEW = PAGE, "1.18.1"
+OLD, NEW = PAGE, DEFAULT_DAPR_VERSION
 ROUTE = {
     "nameResolution": {
         "component": "nameformat",
@@ -60,93 +51,25 @@ def new(stage: Stage = Stage.SMI) -> Graph:
     return at(stage, NEW)
 
 
-def test_services_are_mocked_for_every_release() -> None:
-    assert set(SERVICES_OF) == set(versions.DAPR_RELEASES)
-
-
-def test_every_release_takes_one_of_the_ways() -> None:
-    assert sorted((*BY_DNS_NAME, *BY_ADDRESS, *BY_NAME_FORMAT)) == sorted(RELEASES)
-    for ways, route in (
-        (BY_DNS_NAME, Route.DNS_NAME),
-        (BY_ADDRESS, Route.ADDRESS),
-        (BY_NAME_FORMAT, Route.NAME_FORMAT),
-    ):
-        assert {versions.DAPR_RELEASES[version].route for version in ways} == {route}
+def test_a_release_of_every_way_is_tried() -> None:
+    assert [versions.DAPR_RELEASES[version].route for version in WAYS] == list(map(Route, ROUTES))
+    assert {release.route for release in versions.DAPR_RELEASES.values()} == set(Route)
 
 
 def test_the_newer_release_is_the_default_one() -> None:
-    assert versions.DEFAULT_DAPR_VERSION == NEW
-    one, other = run(), new()
+    one, other = run(daprVersion=None), new()
     assert {r.urn: r.inputs for r in one.everything} == {r.urn: r.inputs for r in other.everything}
 
 
-def plain(value: Any, version: str) -> str:
-    """A value without its release and without digests, which follow from the release."""
-    return re.sub(r"\b[0-9a-f]{16}\b", "DIGEST", json.dumps(revealed(value), sort_keys=True)).replace(
-        version, "VERSION"
-    )
-
-
-@pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize(("one", "other"), [("1.18.0", "1.18.1"), ("1.10.9", "1.12.0")])
-def test_two_releases_of_one_way_differ_in_nothing_but_what_they_are(stage: Stage, one: str, other: str) -> None:
-    first, second = at(stage, one), at(stage, other)
-    differ = {name for name in first.resources if plain(first[name].inputs, one) != plain(second[name].inputs, other)}
-    # 1.12 has one more definition, and sentry has another port.
-    old = {"dapr-cluster-wide"} | ({"hello-nodeapp", "hello-pythonapp"} if stage.meshed else set())
-    assert differ == (set() if one == "1.18.0" else old)
-    assert set(first.resources) == set(second.resources)
-    assert {r.urn: r.dependencies for r in first.everything} == {r.urn: r.dependencies for r in second.everything}
-
-
-_CRDS_1_10 = [f"{kind}.dapr.io" for kind in ("components", "configurations", "resiliencies", "subscriptions")]
-_CRDS_1_12 = [*_CRDS_1_10, "httpendpoints.dapr.io"]
-_CRDS_1_18 = [*_CRDS_1_12, "mcpservers.dapr.io", "workflowaccesspolicies.dapr.io"]
-CRDS = {
-    "1.10.9": _CRDS_1_10,
-    **dict.fromkeys(("1.12.0", "1.14.0", "1.16.0"), _CRDS_1_12),
-    **dict.fromkeys(("1.18.0", "1.18.1"), _CRDS_1_18),
-}
-LOOKED_UP = {
-    **dict.fromkeys(BY_DNS_NAME, []),
-    "1.14.0": ["dapr-system/dapr-scheduler-server"],
-    **dict.fromkeys(
-        ("1.16.0", "1.18.0", "1.18.1"), ["dapr-system/dapr-scheduler-server", "dapr-system/dapr-scheduler-server-a"]
-    ),
-}
+ROUTES = ("dns-name", "address", "name-format")
+LOOKED_UP = {DNS_NAME: [], **dict.fromkeys((ADDRESS, DEFAULT_DAPR_VERSION), list(SCHEDULERS))}
 
 
 # --- Dapr itself ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_release_is_its_chart_with_mtls_off(stage: Stage) -> None:
-    assert new(stage)["dapr-release"].inputs == {
-        "name": "dapr",
-        "chart": "dapr",
-        "version": "1.18.1",
-        "repositoryOpts": {"repo": versions.DAPR_CHART_REPOSITORY},
-        "namespace": "dapr-system",
-        "createNamespace": False,
-        "timeout": 300,
-        "values": {
-            "global": {"mtls": {"enabled": False}, "tag": "1.18.1"},
-            "dapr_scheduler": {"cluster": {"storageSize": "16Gi"}},
-        },
-        "compat": "true",
-    }
-
-
-@pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("version", RELEASES)
-def test_the_definitions_that_its_chart_leaves_are_recorded(stage: Stage, version: str) -> None:
-    given = environment(at(stage, version), "dapr-cluster-wide")
-    assert json.loads(given.pop("OPERATION_CRDS")) == CRDS[version]
-    assert given == {"OPERATION_NAMESPACE": "dapr-system", "OPERATION_OTHERS": "{}"}
-
-
-@pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_the_schedulers_services_are_looked_up_too(stage: Stage, version: str) -> None:
     given = environment(at(stage, version), "dapr-services")
     assert set(given) == {"OPERATION_SERVICES", "OPERATION_RELEASE"}
@@ -158,13 +81,13 @@ def test_the_schedulers_services_are_looked_up_too(stage: Stage, version: str) -
         *LOOKED_UP[version],
     ]
     assert re.fullmatch("[0-9a-f]{16}", given["OPERATION_RELEASE"])
-    for other in RELEASES:
+    for other in WAYS:
         if other != version:
             assert given["OPERATION_RELEASE"] != environment(at(stage, other), "dapr-services")["OPERATION_RELEASE"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_what_was_looked_up_is_daprs_output(stage: Stage, version: str) -> None:
     assert (at(stage, version).components["dapr"].outputs or {})["services"] == {
         service: {"clusterIP": spec["clusterIP"], "ports": [{"name": "", **port} for port in spec["ports"]]}
@@ -172,8 +95,8 @@ def test_what_was_looked_up_is_daprs_output(stage: Stage, version: str) -> None:
     }
 
 
-@pytest.mark.parametrize(("version", "missing"), [(version, one) for version in RELEASES for one in LOOKED_UP[version]])
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("version", "missing"), [(version, one) for version in WAYS for one in LOOKED_UP[version]])
+@pytest.mark.parametrize("stage", [Stage.DAPR, Stage.SMI])
 def test_a_scheduler_that_is_not_there_stops_the_program(stage: Stage, version: str, missing: str) -> None:
     services = {service: spec for service, spec in SERVICES_OF[version].items() if service != missing}
     with pytest.raises(Exception, match=f"Service {missing} does not exist"):
@@ -190,7 +113,7 @@ def test_the_apps_sidecars_are_told_to_use_names_that_the_mesh_routes(stage: Sta
     assert configuration.inputs == {
         "apiVersion": "dapr.io/v1alpha1",
         "kind": "Configuration",
-        "metadata": {"name": "mesh-names", "namespace": "dapr-test"},
+        "metadata": owned("mesh-names", "dapr-test"),
         "spec": ROUTE,
     }
 
@@ -204,7 +127,7 @@ def test_a_first_preview_shows_the_configuration_in_full(stage: Stage) -> None:
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_configuration_comes_after_dapr_and_before_the_apps(stage: Stage) -> None:
     graph = new(stage)
-    wanted = {"dapr-release", "dapr-injector-ready", "hello-namespace"}
+    wanted = {"dapr-injector-ready", "hello-namespace"}
     assert wanted <= graph.before("hello-configuration")
     for pod in PODS:
         assert "hello-configuration" in graph.before(pod), "daprd reads it only when it starts"
@@ -219,7 +142,7 @@ def test_in_the_mesh_the_configuration_comes_after_the_exclusions_like_all_else_
 def test_neither_redis_nor_a_namespace_waits_for_the_configuration() -> None:
     graph = new()
     waiting = {name for name in graph.resources if "hello-configuration" in graph.before(name)}
-    assert waiting == {*PODS, "smi-revoke", "verification-run"}
+    assert waiting == {*PODS, "smi-revoke", "verification-run", "teardown-check"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -227,7 +150,7 @@ def test_neither_redis_nor_a_namespace_waits_for_the_configuration() -> None:
 def test_pods_name_their_configuration_and_carry_its_digest(stage: Stage, pod: str) -> None:
     given, before = annotations_of(new(stage), pod), annotations_of(at(stage, OLD), pod)
     added = {key: value for key, value in given.items() if key not in before}
-    assert added == {"dapr.io/config": "mesh-names", "dapr-osm/configuration": digest(ROUTE)}
+    assert added == {"dapr.io/config": "mesh-names", "dapr-osm/configuration": fingerprint(ROUTE)}
     assert re.fullmatch("[0-9a-f]{16}", added["dapr-osm/configuration"])
     assert {key for key in before if given[key] != before[key]} == (
         {"dapr-osm/dapr", "dapr-osm/interception"} if stage.meshed else {"dapr-osm/dapr"}
@@ -250,11 +173,12 @@ def test_the_configuration_is_the_same_at_every_stage() -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-@pytest.mark.parametrize("version", BY_DNS_NAME)
-def test_the_pages_release_knows_nothing_of_a_configuration_or_a_scheduler(stage: Stage, version: str) -> None:
-    graph = at(stage, version)
-    assert not [one for one in graph.everything if one.type.endswith(":Configuration")]
-    said = repr([(one.name, one.inputs, one.outputs) for one in graph.everything]) + repr(graph.stack_outputs)
+def test_the_pages_release_knows_nothing_of_a_configuration_or_a_scheduler(stage: Stage) -> None:
+    graph = at(stage, PAGE)
+    configurations = [one.name for one in graph.everything if one.type.endswith(":Configuration")]
+    assert configurations == ["dapr-chart/configuration/daprsystem"], "that of Dapr's own control plane"
+    others = [one for one in graph.everything if "-chart" not in one.name and one.name != "dapr-runtime"]
+    said = repr([(one.name, one.inputs, one.outputs) for one in others]) + repr(graph.stack_outputs)
     for word in (
         "mesh-names",
         "nameformat",
@@ -430,7 +354,7 @@ def test_the_stacks_outputs_differ_in_what_the_release_is(stage: Stage) -> None:
     assert differing(one, other) == {("versions", "dapr")} | (
         {("expectation",), ("exclusions", "meshPorts"), ("exclusions", "podPorts")} if stage.meshed else set()
     )
-    assert other["versions"]["dapr"] == "1.18.1"
+    assert other["versions"]["dapr"] == DEFAULT_DAPR_VERSION
     assert other["expectation"] == environment(new(stage), "verification-run")["OPERATION_EXPECTATION"]
 
 
@@ -444,15 +368,17 @@ def pair(stage: Stage) -> tuple[Graph, Graph]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_both_releases_have_the_same_resources_but_for_the_configuration(stage: Stage) -> None:
     one, other = pair(stage)
-    assert set(other.resources) - set(one.resources) == {"hello-configuration"}
-    assert set(one.resources) - set(other.resources) == set()
+    assert own(other) - own(one) == {"hello-configuration"}
+    assert own(one) - own(other) == set()
     assert set(one.components) == set(other.components)
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_change_of_the_release_is_an_update_and_replaces_nothing(stage: Stage) -> None:
     one, other = pair(stage)
-    for name, recorded in one.resources.items():
+    shared = [(name, one[name]) for name in one.resources if name in other]
+    assert len(shared) > 50, "charts' objects too"
+    for name, recorded in shared:
         assert identity(recorded) == identity(other[name]), name
         assert not recorded.delete_before_replace
         # Every Command asks for the first of these, and none has any triggers.
@@ -463,22 +389,25 @@ def test_a_change_of_the_release_is_an_update_and_replaces_nothing(stage: Stage)
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_change_of_the_release_updates_just_what_it_is_about(stage: Stage) -> None:
     one, other = pair(stage)
-    found = {name: differing(one[name].inputs, other[name].inputs) for name in changed(one, other)}
+    found = {name: differing(one[name].inputs, other[name].inputs) for name in changed(one, other) if name in own(one)}
     annotation = ("spec", "template", "metadata", "annotations")
     pods = {(*annotation, key) for key in ("dapr.io/config", "dapr-osm/configuration", "dapr-osm/dapr")}
     verification = {("environment", "OPERATION_COVERS")}
+    release = ("environment", "OPERATION_RELEASE")
     expected = {
-        "dapr-cluster-wide": {("environment", "OPERATION_CRDS")},
-        "dapr-crds": {("environment", "OPERATION_CHART_VERSION")},
-        "dapr-release": {("version",), ("values", "global", "tag"), ("values", "dapr_scheduler")},
-        "dapr-injector-ready": {("environment", "OPERATION_RELEASE")},
-        "dapr-services": {("environment", "OPERATION_SERVICES"), ("environment", "OPERATION_RELEASE")},
+        "dapr-release-change": {release},
+        "dapr-definitions": {("environment", "OPERATION_DEFINITIONS")},
+        "dapr-injector-ready": {release},
+        "dapr-services": {("environment", "OPERATION_SERVICES"), release},
+        "hello-injection": {release},
         **dict.fromkeys(PODS, pods),
         "verification-run": verification,
+        "teardown-check": {("environment", "OPERATION_TEARDOWN")},
     }
     if stage.meshed:
         expected |= {
             "exclusions-patch": {("spec", "traffic", "outboundPortExclusionList")},
+            "hello-injection": {release, ("environment", "OPERATION_MESH"), ("environment", "OPERATION_SIDECARS")},
             **dict.fromkeys(PODS, pods | {(*annotation, "dapr-osm/interception")}),
             "verification-run": verification | {("environment", "OPERATION_EXPECTATION")},
         }
@@ -488,9 +417,9 @@ def test_a_change_of_the_release_updates_just_what_it_is_about(stage: Stage) -> 
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_comes_before_what_differs_by_the_configuration_only(stage: Stage) -> None:
     one, other = pair(stage)
-    for name in one.resources:
-        assert other.direct(name) - one.direct(name) <= {"hello-configuration"}
-        assert one.direct(name) <= other.direct(name)
+    for name in own(one):
+        assert own(other, other.direct(name)) - one.direct(name) <= {"hello-configuration"}
+        assert own(one, one.direct(name)) <= other.direct(name)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -510,33 +439,7 @@ def test_a_release_is_in_the_digests_of_what_it_changes(stage: Stage) -> None:
 # --- settings beside the release --------------------------------------------------------------------------------
 
 
-def test_a_chart_in_a_registry_or_folder_may_be_named_by_its_version() -> None:
-    for version in (OLD, NEW):
-        graph = run(
-            daprVersion=version,
-            daprChart="oci://mirror.example/charts/dapr-{version}",
-            osmChart="oci://mirror.example/charts/osm-{version}",
-        )
-        assert graph["dapr-release"].inputs["chart"] == f"oci://mirror.example/charts/dapr-{version}"
-        assert graph["osm-release"].inputs["chart"] == "oci://mirror.example/charts/osm-1.2.4"
-
-
-def test_a_repository_may_be_named_by_the_version_too() -> None:
-    inputs = run(daprVersion=NEW, daprChart="https://mirror.example/{version}")["dapr-release"].inputs
-    assert inputs["repositoryOpts"] == {"repo": "https://mirror.example/1.18.1"}
-    assert (inputs["chart"], inputs["version"]) == ("dapr", "1.18.1")
-
-
-def test_further_values_are_merged_into_its_chart() -> None:
-    values = {"dapr_scheduler": {"cluster": {"inMemoryStorage": True}}}
-    graph = run(daprVersion=NEW, daprValues=values)
-    assert graph["dapr-release"].inputs["values"] == {
-        "global": {"mtls": {"enabled": False}, "tag": "1.18.1"},
-        "dapr_scheduler": {"cluster": {"inMemoryStorage": True, "storageSize": "16Gi"}},
-    }
-
-
 def test_where_there_are_credentials_the_configuration_is_the_same() -> None:
     graph = run(daprVersion=NEW, registryCredentials=CREDENTIALS)
     assert graph["hello-configuration"].inputs == new()["hello-configuration"].inputs
-    assert "hello-namespace-registry-credentials" in graph.before("hello-nodeapp")
+    assert "hello-namespace-registry-credentials" in graph.before("hello-nodeapp-pods")

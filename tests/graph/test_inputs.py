@@ -1,7 +1,7 @@
 """The exact inputs of what matters, stage by stage.
 
-What a release changes is said of the page's release here; how others differ from it stands in test_dapr_releases.py
-and test_dapr_by_address.py.
+What a way through the mesh changes is said of the page's release here; how others differ from it stands in
+test_dapr_releases.py and test_dapr_by_address.py, and what becomes of charts in test_charts.py.
 """
 
 from __future__ import annotations
@@ -12,129 +12,84 @@ from typing import Any
 
 import pytest
 
-from components.digest import digest
-from model import apps, policies, versions
-from model.expectation import Expectation, expectation
+from model import versions
+from model.expectation import Expectation
 from model.stage import Stage
-from operations import __main__ as command_line
+from steps import __main__ as command_line
 
-from .program import (
-    BY_ADDRESS,
-    BY_NAME_FORMAT,
-    FINDINGS,
-    MESHED,
-    PAGE,
-    PASSWORD,
-    RELEASES,
-    STAGES,
-    STDOUT,
-    at,
-    run,
+from .charts import ADDRESS, DNS_NAME, own
+from .program import FINDINGS, MESHED, PAGE, PASSWORD, STAGES, STDOUT, WAYS, at, run
+from .recording import UNKNOWN, Graph, Secret, leaves
+from .views import (
+    MARK,
+    PORT_LIST,
+    annotations_of,
+    container_of,
+    environment,
+    excluded,
+    fingerprint,
+    outputs,
+    owned,
+    traffic,
 )
-from .recording import UNKNOWN, Secret, leaves
-from .views import PORT_LIST, annotations_of, container_of, environment, excluded, outputs, traffic
 
-OPERATIONS = [".venv/bin/python", "-m", "operations"]
+SIDECARS = {DNS_NAME: [], ADDRESS: ["osm-healthcheck"], versions.DEFAULT_DAPR_VERSION: ["osm-healthcheck"]}
 PASSWORD_SECRET = "hello-redis-password-1a2b3c4d"  # noqa: S105 - as the mocks name it
-APPS = apps.walkthrough("dapr-test", node_image=versions.NODE_APP_IMAGE, python_image=versions.PYTHON_APP_IMAGE)
 
 
-def promised(stage: Stage, version: str) -> Expectation:
+def promised(stage: Stage, version: str) -> dict[str, Any]:
     """What the stage promises of the walkthrough's own apps and policy."""
-    return expectation(
-        stage,
-        dapr=versions.DAPR_RELEASES[version],
-        osm=versions.OSM_RELEASE,
-        apps=APPS,
-        policies=list(policies.walkthrough().values()),
-        seconds=120,
-    )
-
-
-def daprs_values(version: str) -> dict[str, Any]:
-    """All Helm values that Dapr's chart is given."""
-    own: dict[str, Any] = {"dapr_operator": {"serviceReconciler": {"enabled": False}}} if version in BY_ADDRESS else {}
-    if version not in ("1.10.9", "1.12.0"):
-        own["dapr_scheduler"] = {"cluster": {"storageSize": "16Gi"}}
-    return {"global": {"mtls": {"enabled": False}, "tag": version}, **own}
+    mesh = ["envoy", *SIDECARS[version]] if stage.meshed else []
+    routes = "TCPRoute" if version == ADDRESS else "HTTPRouteGroup"
+    policies = [f"{routes}/dapr-test/nodeapp-service-routes", "TrafficTarget/dapr-test/pythodapp-traffic-target"]
+    return {
+        "stack": "test",
+        "stage": stage.value,
+        "apps": [
+            {
+                "name": name,
+                "namespace": "dapr-test",
+                "container": container,
+                "containers": sorted([container, "daprd", *mesh]),
+                "init_containers": ["osm-init"] if stage.meshed else [],
+                "service_account": name if stage in (Stage.LOCKED, Stage.SMI) else "default",
+            }
+            for name, container in (("nodeapp", "node"), ("pythonapp", "python"))
+        ],
+        "calls": [{"source": "pythonapp", "destination": "nodeapp", "allowed": stage is not Stage.LOCKED}],
+        "through_envoys": stage is not Stage.DAPR,
+        "by_http": version != ADDRESS,
+        "policies": {Stage.LOCKED: [], Stage.SMI: policies}.get(stage),
+        "seconds": 120,
+        "level": "calls",
+    }
 
 
 # --- namespaces -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_control_planes_namespaces_are_plain(stage: Stage, version: str) -> None:
     graph = at(stage, version)
-    assert graph["dapr-namespace"].inputs["metadata"] == {"name": "dapr-system"}
+    assert graph["dapr-namespace"].inputs["metadata"] == owned("dapr-system")
     if stage.meshed:
-        assert graph["osm-namespace"].inputs["metadata"] == {"name": "osm-system"}
+        assert graph["osm-namespace"].inputs["metadata"] == owned("osm-system")
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_outside_of_the_mesh_the_apps_namespace_is_plain_too(version: str) -> None:
-    assert at(Stage.DAPR, version)["hello-namespace"].inputs["metadata"] == {"name": "dapr-test"}
+    assert at(Stage.DAPR, version)["hello-namespace"].inputs["metadata"] == owned("dapr-test")
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", MESHED)
 def test_joining_the_mesh_is_one_label_and_one_annotation(stage: Stage, version: str) -> None:
-    assert at(stage, version)["hello-namespace"].inputs["metadata"] == {
-        "name": "dapr-test",
-        "labels": {"openservicemesh.io/monitored-by": "osm"},
-        "annotations": {"openservicemesh.io/sidecar-injection": "enabled"},
-    }
-
-
-# --- charts -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("version", RELEASES)
-@pytest.mark.parametrize("stage", STAGES)
-def test_daprs_release_is_its_chart_with_mtls_off(stage: Stage, version: str) -> None:
-    assert at(stage, version)["dapr-release"].inputs == {
-        "name": "dapr",
-        "chart": "dapr",
-        "version": version,
-        "repositoryOpts": {"repo": versions.DAPR_CHART_REPOSITORY},
-        "namespace": "dapr-system",
-        "createNamespace": False,
-        "timeout": 300,
-        "values": daprs_values(version),
-        "compat": "true",
-    }
-
-
-@pytest.mark.parametrize("version", RELEASES)
-@pytest.mark.parametrize("stage", MESHED)
-def test_osms_release_is_its_chart_with_a_closed_mesh(stage: Stage, version: str) -> None:
-    assert at(stage, version)["osm-release"].inputs == {
-        "name": "osm",
-        "chart": "osm",
-        "version": "1.2.4",
-        "repositoryOpts": {"repo": versions.OSM_CHART_REPOSITORY},
-        "namespace": "osm-system",
-        "createNamespace": False,
-        "timeout": 300,
-        "values": {"osm": {"meshName": "osm", "enablePermissiveTrafficPolicy": False}},
-        "compat": "true",
-    }
-
-
-@pytest.mark.parametrize("version", RELEASES)
-@pytest.mark.parametrize("release", ["dapr-release", "osm-release"])
-def test_a_release_neither_skips_its_hooks_nor_its_waiting(version: str, release: str) -> None:
-    inputs = at(Stage.SMI, version)[release].inputs
-    for risky in ("skipAwait", "disableWebhooks", "disableCRDHooks", "skipCrds", "atomic", "forceUpdate", "replace"):
-        assert risky not in inputs
-
-
-def test_a_chart_in_a_registry_or_folder_is_named_by_its_source() -> None:
-    graph = run(stage="smi", daprChart="oci://mirror.example/charts/dapr", osmChart="oci://mirror.example/charts/osm")
-    for release in ("dapr", "osm"):
-        inputs = graph[f"{release}-release"].inputs
-        assert inputs["chart"] == f"oci://mirror.example/charts/{release}"
-        assert "repositoryOpts" not in inputs
+    assert at(stage, version)["hello-namespace"].inputs["metadata"] == owned(
+        "dapr-test",
+        labels={"openservicemesh.io/monitored-by": "osm"},
+        annotations={"openservicemesh.io/sidecar-injection": "enabled"},
+    )
 
 
 # --- the MeshConfig ---------------------------------------------------------------------------------------------
@@ -161,7 +116,7 @@ def test_the_mesh_config_is_patched_with_permissive_mode_and_the_pages_lists(sta
     }
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", MESHED)
 def test_nothing_else_writes_into_the_mesh_config(stage: Stage, version: str) -> None:
     assert [one.name for one in at(stage, version).resources.values() if "MeshConfig" in one.type] == [
@@ -182,71 +137,72 @@ def test_a_first_preview_shows_lists_that_are_not_known_yet() -> None:
 
 
 def pod(stage: Stage, version: str, app: str) -> dict[str, Any]:
-    template: dict[str, Any] = at(stage, version)[f"hello-{app}"].inputs["spec"]["template"]
+    template: dict[str, Any] = at(stage, version)[f"hello-{app}-pods"].inputs["spec"]["template"]
     return template
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_outside_of_the_mesh_pods_know_dapr_and_its_state_store_only(version: str) -> None:
     graph = at(Stage.DAPR, version)
     known = {
         "dapr-osm/dapr": outputs(graph, "dapr")["sidecars"],
         "dapr-osm/state-store": outputs(graph, "hello-redis")["access_digest"],
     }
-    if version in BY_NAME_FORMAT:
+    if version == versions.DEFAULT_DAPR_VERSION:
         spec = graph["hello-configuration"].inputs["spec"]
-        known |= {"dapr.io/config": "mesh-names", "dapr-osm/configuration": digest(spec)}
+        known |= {"dapr.io/config": "mesh-names", "dapr-osm/configuration": fingerprint(spec)}
     assert pod(Stage.DAPR, version, "nodeapp")["metadata"] == {
-        "labels": {"app": "node"},
+        "labels": {"app": "node", **MARK},
         "annotations": {"dapr.io/enabled": "true", "dapr.io/app-id": "nodeapp", "dapr.io/app-port": "3000", **known},
     }
     assert pod(Stage.DAPR, version, "pythonapp")["metadata"] == {
-        "labels": {"app": "python"},
+        "labels": {"app": "python", **MARK},
         "annotations": {"dapr.io/enabled": "true", "dapr.io/app-id": "pythonapp", **known},
     }
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", MESHED)
 @pytest.mark.parametrize("app", ["nodeapp", "pythonapp"])
 def test_in_the_mesh_pods_also_carry_step_6s_ports_and_what_they_were_injected_with(
     stage: Stage, version: str, app: str
 ) -> None:
-    annotations = annotations_of(at(stage, version), f"hello-{app}")
-    outside = annotations_of(at(Stage.DAPR, version), f"hello-{app}")
+    annotations = annotations_of(at(stage, version), f"hello-{app}-pods")
+    outside = annotations_of(at(Stage.DAPR, version), f"hello-{app}-pods")
     assert {key: value for key, value in annotations.items() if key not in outside} == {
-        PORT_LIST: "80" if version == "1.10.9" else "80,443",
+        PORT_LIST: "80,443",
         "dapr-osm/interception": outputs(at(stage, version), "exclusions")["injection_digest"],
     }
     assert {key: annotations[key] for key in outside} == outside
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("app", ["nodeapp", "pythonapp"])
 def test_pods_say_at_every_stage_how_their_daprd_gets_into_the_state_store(
     stage: Stage, version: str, app: str
 ) -> None:
-    store = annotations_of(at(stage, version), f"hello-{app}")["dapr-osm/state-store"]
+    store = annotations_of(at(stage, version), f"hello-{app}-pods")["dapr-osm/state-store"]
     assert store == outputs(at(stage, version), "hello-redis")["access_digest"]
     assert re.fullmatch("[0-9a-f]{16}", store)
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("app", ["nodeapp", "pythonapp"])
 def test_pods_say_at_every_stage_which_dapr_their_daprd_is_of(stage: Stage, version: str, app: str) -> None:
     assert (
-        annotations_of(at(stage, version), f"hello-{app}")["dapr-osm/dapr"]
-        == (environment(at(stage, version), "dapr-injector-ready")["OPERATION_RELEASE"])
+        annotations_of(at(stage, version), f"hello-{app}-pods")["dapr-osm/dapr"]
+        == environment(at(stage, version), "hello-injection")["OPERATION_RELEASE"]
+        == outputs(at(stage, version), "dapr")["sidecars"]
     ), "another release needs another pod"
 
 
 def test_no_two_releases_have_the_same_fingerprint() -> None:
-    assert len({annotations_of(at(Stage.SMI, version))["dapr-osm/dapr"] for version in RELEASES}) == len(RELEASES)
+    assert len({annotations_of(at(Stage.SMI, version))["dapr-osm/dapr"] for version in WAYS}) == len(WAYS)
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("app", ["nodeapp", "pythonapp"])
 def test_pods_run_as_their_own_service_account_from_step_10_on(stage: Stage, version: str, app: str) -> None:
@@ -254,7 +210,7 @@ def test_pods_run_as_their_own_service_account_from_step_10_on(stage: Stage, ver
     assert pod(stage, version, app)["spec"]["serviceAccountName"] == wanted
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_node_apps_container_is_the_quickstarts_in_the_tightest_context(stage: Stage, version: str) -> None:
     assert pod(stage, version, "nodeapp")["spec"]["containers"] == [
@@ -276,16 +232,16 @@ def test_the_node_apps_container_is_the_quickstarts_in_the_tightest_context(stag
     ]
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_the_python_app_only_calls_and_listens_nowhere(version: str) -> None:
-    container = container_of(at(Stage.SMI, version), "hello-pythonapp")
+    container = container_of(at(Stage.SMI, version), "hello-pythonapp-pods")
     assert (container["name"], container["image"]) == ("python", versions.PYTHON_APP_IMAGE)
     assert "ports" not in container
     assert not container["env"]
 
 
-@pytest.mark.parametrize("version", RELEASES)
-@pytest.mark.parametrize("name", ["hello-redis-server", "hello-nodeapp", "hello-pythonapp"])
+@pytest.mark.parametrize("version", WAYS)
+@pytest.mark.parametrize("name", ["hello-redis-server", "hello-nodeapp-pods", "hello-pythonapp-pods"])
 def test_every_container_of_ours_is_an_ordinary_user_who_writes_nowhere(version: str, name: str) -> None:
     spec = at(Stage.SMI, version)[name].inputs["spec"]["template"]["spec"]
     assert spec["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
@@ -299,15 +255,16 @@ def test_every_container_of_ours_is_an_ordinary_user_who_writes_nowhere(version:
         assert container["resources"]["limits"]["memory"]
 
 
-@pytest.mark.parametrize("version", RELEASES)
-@pytest.mark.parametrize("name", ["hello-nodeapp", "hello-pythonapp", "hello-redis-server"])
+@pytest.mark.parametrize("version", WAYS)
+@pytest.mark.parametrize("name", ["hello-nodeapp-pods", "hello-pythonapp-pods", "hello-redis-server"])
 def test_a_deployment_selects_just_its_own_single_pod(version: str, name: str) -> None:
     spec = at(Stage.SMI, version)[name].inputs["spec"]
     assert spec["replicas"] == 1
-    assert spec["selector"]["matchLabels"] == spec["template"]["metadata"]["labels"]
+    labels = spec["template"]["metadata"]["labels"]
+    assert labels == {**spec["selector"]["matchLabels"], **MARK}
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_only_the_node_app_has_a_service(version: str) -> None:
     assert at(Stage.SMI, version)["hello-nodeapp-service"].inputs["spec"] == {
         "type": "ClusterIP",
@@ -317,21 +274,20 @@ def test_only_the_node_app_has_a_service(version: str) -> None:
     assert "hello-pythonapp-service" not in at(Stage.SMI, version)
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("app", ["nodeapp", "pythonapp"])
 def test_service_accounts_bear_the_apps_names(version: str, app: str) -> None:
-    metadata = at(Stage.SMI, version)[f"hello-{app}-account"].inputs["metadata"]
-    assert metadata == {"name": app, "namespace": "dapr-test"}
+    assert at(Stage.SMI, version)[f"hello-{app}-account"].inputs["metadata"] == owned(app, "dapr-test")
 
 
 # --- who may read secrets ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_role_reads_just_the_secret_that_the_component_names(stage: Stage, version: str) -> None:
     inputs = at(stage, version)["hello-secret-reader"].inputs
-    assert inputs["metadata"] == {"name": "secret-reader", "namespace": "dapr-test"}
+    assert inputs["metadata"] == owned("secret-reader", "dapr-test")
     assert inputs["rules"] == [
         {"apiGroups": [""], "resources": ["secrets"], "resourceNames": [PASSWORD_SECRET], "verbs": ["get"]}
     ]
@@ -344,12 +300,12 @@ def test_asked_for_the_role_is_the_pages() -> None:
     ]
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_binding_reaches_the_default_account_and_from_step_10_on_the_apps_own(stage: Stage, version: str) -> None:
     accounts = ["default", "nodeapp", "pythonapp"] if stage.own_service_accounts else ["default"]
     inputs = at(stage, version)["hello-dapr-secret-reader"].inputs
-    assert inputs["metadata"] == {"name": "dapr-secret-reader", "namespace": "dapr-test"}
+    assert inputs["metadata"] == owned("dapr-secret-reader", "dapr-test")
     assert inputs["roleRef"] == {
         "apiGroup": "rbac.authorization.k8s.io",
         "kind": "Role",
@@ -363,13 +319,13 @@ def test_the_binding_reaches_the_default_account_and_from_step_10_on_the_apps_ow
 # --- the state store --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_component_names_redis_and_the_secret_with_its_password(stage: Stage, version: str) -> None:
     assert at(stage, version)["hello-redis-component"].inputs == {
         "apiVersion": "dapr.io/v1alpha1",
         "kind": "Component",
-        "metadata": {"name": "statestore", "namespace": "dapr-test"},
+        "metadata": owned("statestore", "dapr-test"),
         "spec": {
             "type": "state.redis",
             "version": "v1",
@@ -381,14 +337,14 @@ def test_the_component_names_redis_and_the_secret_with_its_password(stage: Stage
     }
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_the_secret_leaves_its_name_to_pulumi_so_that_a_new_password_rolls_redis(version: str) -> None:
     inputs = at(Stage.SMI, version)["hello-redis-password"].inputs
-    assert inputs["metadata"] == {"namespace": "dapr-test"}
+    assert inputs["metadata"] == owned(None, "dapr-test")
     assert set(inputs) == {"apiVersion", "kind", "metadata", "stringData"}
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_the_secret_holds_the_password_and_the_file_that_redis_reads(version: str) -> None:
     data = at(Stage.SMI, version)["hello-redis-password"].inputs["stringData"]
     assert isinstance(data, Secret), "it must never stand in the state in the clear"
@@ -399,13 +355,13 @@ def test_the_secret_holds_the_password_and_the_file_that_redis_reads(version: st
     }
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_redis_stays_out_of_the_mesh_and_has_its_password_from_a_file(stage: Stage, version: str) -> None:
     spec = at(stage, version)["hello-redis-server"].inputs["spec"]
     assert spec["strategy"] == {"type": "Recreate"}
     assert spec["template"]["metadata"] == {
-        "labels": {"app": "redis"},
+        "labels": {"app": "redis", **MARK},
         "annotations": {"openservicemesh.io/sidecar-injection": "disabled"},
     }
     pod_spec = spec["template"]["spec"]
@@ -424,7 +380,7 @@ def test_redis_stays_out_of_the_mesh_and_has_its_password_from_a_file(stage: Sta
     assert container["readinessProbe"]["tcpSocket"] == {"port": "redis"}
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_redis_service_has_the_port_that_is_excluded(version: str) -> None:
     spec = at(Stage.SMI, version)["hello-redis-service"].inputs["spec"]
     assert spec == {
@@ -435,21 +391,19 @@ def test_redis_service_has_the_port_that_is_excluded(version: str) -> None:
 
 # --- SMI --------------------------------------------------------------------------------------------------------
 
-OWNED = {"namespace": "dapr-test", "labels": {"app.kubernetes.io/managed-by": "dapr-osm"}}
 
-
-def test_the_policies_are_the_pages_with_a_label_to_know_them_by() -> None:
+def test_the_policies_are_the_pages_with_the_stacks_mark() -> None:
     graph = at(Stage.SMI, PAGE)
     assert graph["smi-routes"].inputs == {
         "apiVersion": "specs.smi-spec.io/v1alpha4",
         "kind": "HTTPRouteGroup",
-        "metadata": {"name": "nodeapp-service-routes", **OWNED},
+        "metadata": owned("nodeapp-service-routes", "dapr-test"),
         "spec": {"matches": [{"name": "new-order"}]},
     }
     assert graph["smi-traffic-target"].inputs == {
         "apiVersion": "access.smi-spec.io/v1alpha3",
         "kind": "TrafficTarget",
-        "metadata": {"name": "pythodapp-traffic-target", **OWNED},
+        "metadata": owned("pythodapp-traffic-target", "dapr-test"),
         "spec": {
             "destination": {"kind": "ServiceAccount", "name": "nodeapp", "namespace": "dapr-test"},
             "rules": [{"kind": "HTTPRouteGroup", "name": "nodeapp-service-routes", "matches": ["new-order"]}],
@@ -458,7 +412,7 @@ def test_the_policies_are_the_pages_with_a_label_to_know_them_by() -> None:
     }
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_a_traffic_target_stands_in_its_destinations_namespace(version: str) -> None:
     inputs = at(Stage.SMI, version)["smi-traffic-target"].inputs
     assert inputs["metadata"]["namespace"] == inputs["spec"]["destination"]["namespace"], "OSM's validator refuses else"
@@ -467,100 +421,143 @@ def test_a_traffic_target_stands_in_its_destinations_namespace(version: str) -> 
 # --- commands ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", RELEASES)
-@pytest.mark.parametrize("stage", STAGES)
-def test_commands_run_the_projects_own_python_and_print_only_progress(stage: Stage, version: str) -> None:
-    for command in at(stage, version).of_type("command:local:Command"):
-        inputs = command.inputs
-        assert inputs["interpreter"] == OPERATIONS, "relative, so that another checkout can destroy the stack"
-        assert inputs["logging"] == "stderr"
-        assert set(inputs) <= {"create", "delete", "interpreter", "environment", "logging"}, (
-            "no triggers, which would replace, and no dir, which would name a machine's folder"
-        )
-
-
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_command_runs_an_operation_that_exists(stage: Stage, version: str) -> None:
     for command in at(stage, version).of_type("command:local:Command"):
         assert command.inputs["create"] in command_line.OPERATIONS
-        assert command.inputs.get("delete", "verify") in command_line.OPERATIONS
+        assert command.inputs.get("delete", "verify-up") in command_line.OPERATIONS
 
 
-@pytest.mark.parametrize("version", RELEASES)
-def test_each_command_has_its_one_task_and_only_the_cluster_wide_ones_undo_something(version: str) -> None:
+COMMANDS = {
+    "cluster-noted": ("note-cluster", "sweep"),
+    "dapr-release-change": ("pause-injector", None),
+    "dapr-runtime": ("record-runtime", "remove-runtime"),
+    "dapr-definitions": ("note-definitions", "check-definitions"),
+    "dapr-injector-ready": ("await-injector", "withdraw-webhooks"),
+    "dapr-services": ("look-up-services", None),
+    "hello-injection": ("await-injection", None),
+    "verification-run": ("verify-up", None),
+    "teardown-check": ("note-teardown", "check-teardown"),
+}
+COMMANDS_OF_THE_MESH = {
+    "osm-runtime": ("record-runtime", "remove-runtime"),
+    "osm-mesh-ready": ("await-mesh", "withdraw-webhooks"),
+}
+COMMANDS_OF_POLICIES = {"smi-withdraw": ("withdraw-policies", None), "smi-revoke": ("revoke-calls", None)}
+
+
+@pytest.mark.parametrize("version", WAYS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_each_command_has_its_one_task_and_undoes_what_it_has_to(stage: Stage, version: str) -> None:
     commands = {
         one.name: (one.inputs["create"], one.inputs.get("delete"))
-        for one in at(Stage.SMI, version).of_type("command:local:Command")
+        for one in at(stage, version).of_type("command:local:Command")
     }
     assert commands == {
-        "dapr-cluster-wide": ("record-cluster-wide", "remove-cluster-wide"),
-        "dapr-crds": ("update-crds", None),
-        "dapr-injector-ready": ("await-injector", None),
-        "dapr-services": ("look-up-services", None),
-        "osm-cluster-wide": ("record-cluster-wide", "remove-cluster-wide"),
-        "osm-mesh-ready": ("await-mesh", None),
-        "smi-withdraw": ("withdraw-policies", None),
-        "smi-revoke": ("revoke-calls", None),
-        "verification-run": ("verify", None),
+        **COMMANDS,
+        **(COMMANDS_OF_THE_MESH if stage.meshed else {}),
+        **(COMMANDS_OF_POLICIES if stage.enforces else {}),
     }
 
 
-@pytest.mark.parametrize("version", RELEASES)
-def test_daprs_definitions_are_what_its_chart_leaves(version: str) -> None:
-    assert environment(at(Stage.SMI, version), "dapr-cluster-wide") == {
+def runtime_of(graph: Graph, command: str) -> dict[str, Any]:
+    """What a control plane is said to make by itself."""
+    given = environment(graph, command)
+    assert set(given) == {"OPERATION_NAMESPACE", "OPERATION_RUNTIME", "OPERATION_KEEP"}
+    assert given["OPERATION_KEEP"] == "false"
+    found: dict[str, Any] = json.loads(given["OPERATION_RUNTIME"])
+    return found
+
+
+@pytest.mark.parametrize("version", WAYS)
+def test_dapr_leaves_nothing_behind_but_its_schedulers_claims(version: str) -> None:
+    assert runtime_of(at(Stage.SMI, version), "dapr-runtime") == {
+        "definitions": [],
+        "clusterWide": {},
+        "namespaced": {"persistentvolumeclaims": ["dapr-scheduler-data-dir-*"]},
+    }
+
+
+WEBHOOKS = {
+    "mutatingwebhookconfigurations": ["osm-webhook-osm"],
+    "validatingwebhookconfigurations": ["osm-validator-mesh-osm"],
+}
+
+
+@pytest.mark.parametrize("version", WAYS)
+def test_osm_leaves_definitions_webhooks_its_authority_and_its_configuration_behind(version: str) -> None:
+    assert runtime_of(at(Stage.SMI, version), "osm-runtime") == {
+        "definitions": list(versions.OSM_RELEASE.crds),
+        "clusterWide": WEBHOOKS,
+        "namespaced": {
+            "secrets": ["osm-ca-bundle"],
+            "meshconfigs.config.openservicemesh.io": ["osm-mesh-config"],
+            "meshrootcertificates.config.openservicemesh.io": ["osm-mesh-root-certificate"],
+        },
+    }
+
+
+@pytest.mark.parametrize("version", WAYS)
+def test_nobody_elses_objects_of_daprs_definitions_go_with_them(version: str) -> None:
+    given = environment(at(Stage.SMI, version), "dapr-definitions")
+    charts = {item["metadata"]["name"] for item in own("dapr", version) if item["kind"] == "CustomResourceDefinition"}
+    listed = json.loads(given.pop("OPERATION_DEFINITIONS"))
+    assert len(listed) == len(charts)
+    assert set(listed) == charts == set(versions.DAPR_RELEASES[version].crds)
+    assert given == {"OPERATION_NAMESPACE": "dapr-system", "OPERATION_KEEP": "false"}
+
+
+@pytest.mark.parametrize("version", WAYS)
+def test_a_release_change_knows_the_release(version: str) -> None:
+    assert environment(at(Stage.SMI, version), "dapr-release-change") == {
         "OPERATION_NAMESPACE": "dapr-system",
-        "OPERATION_CRDS": json.dumps(versions.DAPR_RELEASES[version].crds),
-        "OPERATION_OTHERS": "{}",
+        "OPERATION_RELEASE": version,
     }
 
 
-@pytest.mark.parametrize("version", RELEASES)
-@pytest.mark.parametrize("stage", STAGES)
-def test_daprs_definitions_are_brought_to_its_chart_and_nobody_elses(stage: Stage, version: str) -> None:
-    graph = at(stage, version)
-    assert graph["dapr-crds"].inputs["environment"] == {
-        "OPERATION_CHART": versions.DAPR_CHART_REPOSITORY,
-        "OPERATION_CHART_NAME": "dapr",
-        "OPERATION_CHART_VERSION": version,
-        "OPERATION_RECORD": STDOUT["record-cluster-wide"],
-    }
-
-
-@pytest.mark.parametrize("version", RELEASES)
-def test_osms_leftovers_are_definitions_webhooks_and_its_hooks_roles(version: str) -> None:
-    given = environment(at(Stage.SMI, version), "osm-cluster-wide")
-    assert set(given) == {"OPERATION_NAMESPACE", "OPERATION_CRDS", "OPERATION_OTHERS"}
-    assert given["OPERATION_NAMESPACE"] == "osm-system"
-    assert json.loads(given["OPERATION_CRDS"]) == list(versions.OSM_RELEASE.crds)
-    assert json.loads(given["OPERATION_OTHERS"]) == {
-        "mutatingwebhookconfigurations": ["osm-webhook-osm"],
-        "validatingwebhookconfigurations": ["osm-validator-mesh-osm"],
-        "clusterroles": ["osm-cleanup", "osm-preinstall"],
-        "clusterrolebindings": ["osm-cleanup", "osm-preinstall"],
-    }
-
-
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_a_mesh_is_ready_with_all_its_definitions_webhooks_and_its_config(version: str) -> None:
     given = environment(at(Stage.SMI, version), "osm-mesh-ready")
     assert json.loads(given.pop("OPERATION_CRDS")) == list(versions.OSM_RELEASE.crds)
-    assert json.loads(given.pop("OPERATION_WEBHOOKS")) == {
-        "mutatingwebhookconfigurations": ["osm-webhook-osm"],
-        "validatingwebhookconfigurations": ["osm-validator-mesh-osm"],
-    }
+    assert json.loads(given.pop("OPERATION_WEBHOOKS")) == WEBHOOKS
     assert re.fullmatch("[0-9a-f]{16}", given.pop("OPERATION_RELEASE"))
     assert given == {
         "OPERATION_NAMESPACE": "osm-system",
         "OPERATION_MESH_CONFIG": "osm-mesh-config",
+        "OPERATION_RECORD": STDOUT["record-runtime"],
+        "OPERATION_KEEP": "false",
+        "OPERATION_SECONDS": "300",
     }
 
 
-@pytest.mark.parametrize("version", RELEASES)
-def test_dapr_is_ready_when_its_injector_is_asked(version: str) -> None:
+@pytest.mark.parametrize("version", WAYS)
+def test_dapr_is_ready_when_its_injector_is_asked_and_gone_when_nobody_asks_it(version: str) -> None:
     given = environment(at(Stage.SMI, version), "dapr-injector-ready")
     assert re.fullmatch("[0-9a-f]{16}", given.pop("OPERATION_RELEASE")), "another release has another injector"
-    assert given == {"OPERATION_NAMESPACE": "dapr-system"}
+    assert json.loads(given.pop("OPERATION_WEBHOOKS")) == {"mutatingwebhookconfigurations": ["dapr-sidecar-injector"]}
+    assert given == {
+        "OPERATION_NAMESPACE": "dapr-system",
+        "OPERATION_KEEP": "false",
+        "OPERATION_SECONDS": "300",
+        "OPERATION_AFTER": STDOUT["pause-injector"],
+    }
+
+
+@pytest.mark.parametrize("version", WAYS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_probe_looks_for_every_sidecar_in_each_namespace(stage: Stage, version: str) -> None:
+    given = environment(at(stage, version), "hello-injection")
+    assert json.loads(given.pop("OPERATION_IMAGES")).keys() == {"dapr-test"}
+    wanted = ["daprd", *(["envoy", *SIDECARS[version]] if stage.meshed else [])]
+    assert json.loads(given.pop("OPERATION_SIDECARS")) == wanted
+    mesh = outputs(at(stage, version), "exclusions")["injection_digest"] if stage.meshed else ""
+    assert given == {
+        "OPERATION_PULL_SECRET": "",
+        "OPERATION_SECONDS": "300",
+        "OPERATION_RELEASE": outputs(at(stage, version), "dapr")["sidecars"],
+        "OPERATION_MESH": mesh,
+    }
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -596,18 +593,11 @@ def test_in_a_first_preview_nothing_is_looked_up_yet() -> None:
     assert (run(preview=True).components["dapr"].outputs or {})["services"] is UNKNOWN
 
 
-@pytest.mark.parametrize("version", RELEASES)
-@pytest.mark.parametrize("stage", STAGES)
-def test_no_command_is_told_how_long_to_wait(stage: Stage, version: str) -> None:
-    for command in at(stage, version).of_type("command:local:Command"):
-        assert "OPERATION_SECONDS" not in command.inputs["environment"], "a change of it would run the Command again"
-
-
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", [Stage.LOCKED, Stage.SMI])
 def test_policies_that_are_not_declared_are_withdrawn(stage: Stage, version: str) -> None:
     given = environment(at(stage, version), "smi-withdraw")
-    routes = "TCPRoute" if version in BY_ADDRESS else "HTTPRouteGroup"
+    routes = "TCPRoute" if version == ADDRESS else "HTTPRouteGroup"
     policies = [f"{routes}/dapr-test/nodeapp-service-routes", "TrafficTarget/dapr-test/pythodapp-traffic-target"]
     assert {key: json.loads(value) for key, value in given.items()} == {
         "OPERATION_NAMESPACES": ["dapr-test"],
@@ -615,7 +605,7 @@ def test_policies_that_are_not_declared_are_withdrawn(stage: Stage, version: str
     }
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", [Stage.LOCKED, Stage.SMI])
 def test_what_is_declared_to_stay_are_the_policies_that_are_made(stage: Stage, version: str) -> None:
     graph = at(stage, version)
@@ -627,7 +617,7 @@ def test_what_is_declared_to_stay_are_the_policies_that_are_made(stage: Stage, v
     assert made == set(json.loads(environment(graph, "smi-withdraw")["OPERATION_DECLARED"]))
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", [Stage.LOCKED, Stage.SMI])
 def test_calls_that_no_policy_allows_any_more_are_revoked(stage: Stage, version: str) -> None:
     given = environment(at(stage, version), "smi-revoke")
@@ -637,18 +627,18 @@ def test_calls_that_no_policy_allows_any_more_are_revoked(stage: Stage, version:
     }
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_verification_is_given_what_the_stage_promises(stage: Stage, version: str) -> None:
     given = environment(at(stage, version), "verification-run")
     assert set(given) == {"OPERATION_EXPECTATION", "OPERATION_COVERS"}
-    assert given["OPERATION_EXPECTATION"] == promised(stage, version).to_json()
+    assert json.loads(given["OPERATION_EXPECTATION"]) == promised(stage, version)
 
 
 # --- outputs ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_stacks_outputs_answer_what_an_operator_asks_first(stage: Stage, version: str) -> None:
     graph = at(stage, version)
@@ -671,19 +661,19 @@ def test_the_stacks_outputs_answer_what_an_operator_asks_first(stage: Stage, ver
     }
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_expectation_in_the_outputs_is_one_to_verify_by(stage: Stage, version: str) -> None:
     text = at(stage, version).stack_outputs["expectation"]
-    assert Expectation.from_json(text) == promised(stage, version)
+    assert json.loads(Expectation.from_json(text).to_json()) == promised(stage, version)
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_without_a_mesh_nothing_is_excluded_from_it(version: str) -> None:
     assert at(Stage.DAPR, version).stack_outputs["exclusions"] == {"ipRanges": [], "meshPorts": [], "podPorts": []}
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_output_is_without_a_value(stage: Stage, version: str) -> None:
     assert None not in [value for value, _ in leaves(at(stage, version).stack_outputs)], "Pulumi would leave it out"

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from model.stage import Stage
+from model.versions import DEFAULT_DAPR_VERSION
 
-from .program import BY_NAME_FORMAT, CREDENTIALS, RELEASES, SERVICES, SERVICES_OF, STAGES, at, moved_to, run
+from .program import CORNERS, CREDENTIALS, SERVICES, SERVICES_OF, WAYS, at, moved_to, run
 from .recording import Graph, revealed
 from .views import annotations_of, environment, expected_by
 
@@ -24,18 +25,18 @@ def moved(stage: Stage, version: str, **more: Any) -> Graph:
 
 def said(graph: Graph) -> str:
     everything = [(one.urn, one.inputs, one.outputs, one.parent) for one in graph.everything]
-    return repr(everything) + repr(graph.stack_outputs)
+    asked = [given for invoked, given, _ in graph.invoked if "helm" in invoked]
+    return repr(everything) + repr(asked) + repr(graph.stack_outputs)
 
 
-@pytest.mark.parametrize("version", RELEASES)
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("stage", "version"), CORNERS)
 def test_none_of_the_pages_namespaces_is_named_anywhere(stage: Stage, version: str) -> None:
     text = said(moved(stage, version, registryCredentials=CREDENTIALS))
     for namespace in RENAMED:
         assert namespace not in text
 
 
-@pytest.mark.parametrize("pod", ["hello-nodeapp", "hello-pythonapp"])
+@pytest.mark.parametrize("pod", ["hello-nodeapp-pods", "hello-pythonapp-pods"])
 @pytest.mark.parametrize(("key", "annotation"), [("daprNamespace", "dapr"), ("osmNamespace", "interception")])
 def test_pods_follow_a_control_plane_that_moves(pod: str, key: str, annotation: str) -> None:
     services = moved_to("a-dapr", SERVICES) if key == "daprNamespace" else SERVICES
@@ -44,8 +45,7 @@ def test_pods_follow_a_control_plane_that_moves(pod: str, key: str, annotation: 
     assert changed == {f"dapr-osm/{annotation}"}, "its sidecar is told where the control plane is when it is injected"
 
 
-@pytest.mark.parametrize("version", RELEASES)
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("stage", "version"), CORNERS)
 def test_everything_else_is_as_in_the_pages_namespaces(stage: Stage, version: str) -> None:
     one, other = at(stage, version), moved(stage, version)
     assert {r.urn: (r.parent, r.provider, r.dependencies) for r in one.everything} == {
@@ -57,6 +57,7 @@ def test_everything_else_is_as_in_the_pages_namespaces(stage: Stage, version: st
         "dapr-osm/dapr",
         "dapr-osm/interception",
         "OPERATION_COVERS",
+        "OPERATION_MESH",
         "OPERATION_RELEASE",
     }
 
@@ -74,22 +75,24 @@ def test_everything_else_is_as_in_the_pages_namespaces(stage: Stage, version: st
         assert plain(revealed(one[name].inputs)) == plain(revealed(other[name].inputs)), name
 
 
-@pytest.mark.parametrize("version", RELEASES)
+@pytest.mark.parametrize("version", WAYS)
 def test_each_is_where_it_is_asked_for(version: str) -> None:
     graph = moved(Stage.SMI, version)
     for prefix, namespace in (("dapr", "a-dapr"), ("osm", "a-mesh")):
         assert graph[f"{prefix}-namespace"].object_name == namespace
-        assert graph[f"{prefix}-release"].inputs["namespace"] == namespace
-        assert environment(graph, f"{prefix}-cluster-wide")["OPERATION_NAMESPACE"] == namespace
+        assert environment(graph, f"{prefix}-runtime")["OPERATION_NAMESPACE"] == namespace
+        homes = {one.inputs["metadata"].get("namespace") for one in graph.within(f"{prefix}-chart")}
+        assert homes == {None, namespace}, "cluster-wide objects have none"
     assert graph["exclusions-patch"].inputs["metadata"]["namespace"] == "a-mesh"
     assert environment(graph, "osm-mesh-ready")["OPERATION_NAMESPACE"] == "a-mesh"
-    assert environment(graph, "dapr-injector-ready")["OPERATION_NAMESPACE"] == "a-dapr"
+    for command in ("dapr-injector-ready", "dapr-release-change", "dapr-definitions"):
+        assert environment(graph, command)["OPERATION_NAMESPACE"] == "a-dapr"
     looked_up = json.loads(environment(graph, "dapr-services")["OPERATION_SERVICES"])
     assert {service.partition("/")[0] for service in looked_up} == {"default", "a-dapr"}
     assert json.loads(environment(graph, "smi-withdraw")["OPERATION_NAMESPACES"]) == ["a-home"]
     assert expected_by(graph).namespaces == ("a-home",)
     assert graph.stack_outputs["namespaces"] == {"dapr": "a-dapr", "apps": ["a-home"], "osm": "a-mesh"}
     assert graph.stack_outputs["watchOrders"] == "kubectl logs -n a-home deploy/nodeapp -c node -f"
-    if version in BY_NAME_FORMAT:
+    if version == DEFAULT_DAPR_VERSION:
         (route,) = graph["hello-configuration"].inputs["spec"]["nameResolution"]["configuration"].values()
         assert route == "{appid}-dapr.a-home.svc.cluster.local:50002"

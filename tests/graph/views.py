@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any, Final
 
 from model.expectation import Expectation
 from tests.support.kubectl import OUTBOUND_PORTS
 
-from .recording import Graph, Recorded
+from .recording import STACK, Graph, Recorded
 
-PODS: Final = ("hello-nodeapp", "hello-pythonapp")
+PODS: Final = ("hello-nodeapp-pods", "hello-pythonapp-pods")
 PORT_LIST: Final = OUTBOUND_PORTS
+# What every object of the stack carries, and what every Command of it is told.
+MARK: Final = {"dapr-osm/stack": STACK}
+FORCE: Final = {"pulumi.com/patchForce": "true"}
+SKIP_AWAIT: Final = {"pulumi.com/skipAwait": "true"}
+REACHED: Final = ("OPERATION_CLUSTER", "OPERATION_CONTEXT", "OPERATION_STACK")
 
 
-def annotations_of(graph: Graph, pod: str = "hello-nodeapp") -> dict[str, str]:
+def owned(
+    name: str | None,
+    namespace: str | None = None,
+    labels: dict[str, str] | None = None,
+    annotations: dict[str, str] | None = None,
+) -> dict[str, Any]:
+    """Metadata of an object of the stack's own."""
+    return {
+        **({"name": name} if name else {}),
+        **({"namespace": namespace} if namespace else {}),
+        "labels": {**(labels or {}), **MARK},
+        "annotations": {**(annotations or {}), **FORCE},
+    }
+
+
+def fingerprint(value: Any) -> str:
+    """What a fingerprint is: half of a SHA-256's half, of JSON without blanks and with sorted keys."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def annotations_of(graph: Graph, pod: str = "hello-nodeapp-pods") -> dict[str, str]:
     """The annotations of a Deployment's pods."""
     result: dict[str, str] = graph[pod].inputs["spec"]["template"]["metadata"]["annotations"]
     return result
 
 
-def container_of(graph: Graph, pod: str = "hello-nodeapp") -> dict[str, Any]:
+def container_of(graph: Graph, pod: str = "hello-nodeapp-pods") -> dict[str, Any]:
     """The one container of a Deployment's pods."""
     (container,) = graph[pod].inputs["spec"]["template"]["spec"]["containers"]
     return dict(container)
 
 
 def environment(graph: Graph, command: str) -> dict[str, Any]:
-    """The arguments of a Command."""
-    return dict(graph[command].inputs["environment"])
+    """The arguments of a Command, but for how the cluster is reached and whose it is."""
+    return {key: value for key, value in graph[command].inputs["environment"].items() if key not in REACHED}
 
 
 def traffic(graph: Graph) -> dict[str, Any]:
@@ -66,6 +94,11 @@ def declared_policies(graph: Graph) -> list[str]:
 def excluded(graph: Graph, where: str) -> list[tuple[int, str]]:
     """Ports and Services of one of the lists in the stack output ``exclusions``."""
     return [(row["port"], row["service"]) for row in graph.stack_outputs["exclusions"][where]]
+
+
+def own(graph: Graph, names: Iterable[str] | None = None) -> set[str]:
+    """Names of the resources (or of some of them) that are not objects of a chart."""
+    return {name for name in (graph.resources if names is None else names) if "-chart/" not in name}
 
 
 def changed(one: Graph, other: Graph) -> set[str]:

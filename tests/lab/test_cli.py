@@ -57,8 +57,8 @@ def test_releases_are_asked_for_by_name_and_none_is_meant_where_none_is_named(
     monkeypatch.setitem(cli.COMMANDS, command, run)
     monkeypatch.setitem(cli.WITH_RELEASES, command, run)
     assert cli.main([command]) == 0
-    assert cli.main([command, "--dapr", "1.14.0", "--dapr", "1.10.9"]) == 0
-    assert seen == [[], ["1.14.0", "1.10.9"]]
+    assert cli.main([command, "--dapr", "1.16.0", "--dapr", "1.12.0"]) == 0
+    assert seen == [[], ["1.16.0", "1.12.0"]]
 
 
 def test_a_release_that_the_lab_lacks_is_told_with_those_it_has(

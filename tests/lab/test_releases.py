@@ -17,9 +17,9 @@ from lab.gomod import required_version
 from lab.oci import Blob
 from lab.parts import GO, GoPart, dapr_versions, part, wanted
 from lab.paths import Paths
-from model.versions import DAPR_RELEASES
+from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
 
-ON_DEMAND = "1.14.0"
+ON_DEMAND = "1.16.0"
 
 
 @pytest.fixture
@@ -34,9 +34,9 @@ def make_built(paths: Paths, dapr: Collection[str] = ()) -> dict[str, Entry]:
     return {row.name: cache.build(row.name, build.key(row), lambda _folder: None) for row in wanted(dapr)}
 
 
-def test_only_the_releases_of_every_start_are_built_unasked() -> None:
+def test_only_the_release_that_the_stack_installs_is_built_unasked() -> None:
     unasked = {row.version for row in wanted() if row.name.startswith("dapr-")}
-    assert unasked == {"1.12.0", "1.16.0", "1.18.1"}
+    assert unasked == {DEFAULT_DAPR_VERSION}, "every other one costs everyone minutes"
 
 
 def test_asking_for_a_release_adds_its_programs_and_its_chart_and_nothing_else() -> None:
@@ -44,12 +44,12 @@ def test_asking_for_a_release_adds_its_programs_and_its_chart_and_nothing_else()
     assert added == [f"dapr-{ON_DEMAND}", f"chart-dapr-{ON_DEMAND}"]
 
 
-def test_asking_for_a_release_of_every_start_changes_nothing() -> None:
-    assert wanted(["1.12.0"]) == wanted()
+def test_asking_for_the_release_of_every_start_changes_nothing() -> None:
+    assert wanted([DEFAULT_DAPR_VERSION]) == wanted()
 
 
 def test_a_release_that_the_lab_lacks_is_refused_with_those_it_has() -> None:
-    with pytest.raises(LabError, match=re.escape("no Dapr 1.13.0, 2.0.0. It has 1.10.9, 1.12.0, ")):
+    with pytest.raises(LabError, match=re.escape("no Dapr 1.13.0, 2.0.0. It has 1.12.0, 1.16.0, ")):
         wanted(["1.13.0", ON_DEMAND, "2.0.0"])
 
 
@@ -67,25 +67,15 @@ def test_a_releases_folder_pins_that_release_and_builds_the_programs_that_the_ta
     assert ("scheduler" in programs) == (version >= "1.14"), "Dapr has a scheduler since 1.14"
 
 
-@pytest.mark.parametrize("version", ["1.18.0", "1.18.1"])
-def test_the_1_18_releases_have_the_same_sidecar_with_the_name_resolver_by_host_name(version: str) -> None:
-    ours = GO / f"dapr-{version}" / "daprd" / "main.go"
-    assert "nameformat.NewResolver" in ours.read_text()
-    assert ours.resolve() == GO / "dapr-1.18.1" / "daprd" / "main.go"
-
-
-def test_a_linked_source_counts_for_a_parts_key_like_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    build.go_version()  # which it finds in the folder that is about to be another
-    monkeypatch.setattr("lab.parts.GO", tmp_path)
-    shared = tmp_path / "shared.go"
-    shared.write_text("package main\n")
-    (tmp_path / "dapr-1.18.0").mkdir()
-    (tmp_path / "dapr-1.18.0" / "main.go").symlink_to(shared)
-    row = part("dapr-1.18.0")
+@pytest.mark.parametrize("version", dapr_versions())
+def test_every_daprd_has_redis_and_the_resolvers_that_its_release_needs(version: str) -> None:
+    row = part(f"dapr-{version}")
     assert isinstance(row, GoPart)
-    before = build.key(row)
-    shared.write_text("package main // changed\n")
-    assert build.key(row) != before
+    (trimmed,) = row.trimmed
+    ((folder, files),) = trimmed.keep
+    assert folder == "cmd/daprd/components"
+    assert {"state_redis.go", "secretstores_kubernetes.go", "nameresolution_kubernetes.go"} <= set(files)
+    assert ("nameresolution_nameformat.go" in files) == (version >= "1.18"), "calls by DNS name come from it"
 
 
 def test_a_plain_build_neither_builds_nor_needs_a_release_on_demand(paths: Paths) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from lab import api, cgroups, cluster, node
-from lab.parts import wanted
+from lab import api, cgroups, cluster, node, users
+from lab.parts import part, wanted
 from lab.paths import LAB, LOCK
 from model.versions import OSM_RELEASE
 
@@ -45,8 +45,30 @@ def test_starting_a_running_lab_is_quick_and_changes_nothing() -> None:
 def test_the_kubeconfig_leads_to_the_lab_through_loopback_only() -> None:
     view = json.loads(kubectl("config", "view", "-o", "json"))
     assert view["current-context"] == LAB
-    assert [entry["cluster"]["server"] for entry in view["clusters"]] == [f"https://127.0.0.1:{node.HOST_PORT}"]
+    assert [entry["cluster"]["server"] for entry in view["clusters"]] == [f"https://127.0.0.1:{users.HOST_PORT}"]
     assert api.kubeconfig().stat().st_mode & 0o077 == 0, "it is the administrator's"
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("lab")
+def test_who_uses_the_lab_is_an_ordinary_administrator_who_may_do_everything() -> None:
+    user = json.loads(kubectl("auth", "whoami", "-o", "json"))["status"]["userInfo"]
+    assert user["username"] == users.ADMINISTRATOR
+    assert set(user["groups"]) == {"system:authenticated"}, "in system:masters nothing would ever be refused"
+    assert kubectl("auth", "can-i", "*", "*", "--all-namespaces").strip() == "yes"
+
+
+@pytest.mark.lab
+@pytest.mark.usefixtures("lab")
+def test_a_further_user_is_known_by_name_and_groups_and_may_do_nothing() -> None:
+    kubeconfig = api.user_kubeconfig("lab-test-deployer", ["lab-test-team"])
+    argv = [str(api.kubectl()), f"--kubeconfig={kubeconfig}"]
+    who = subprocess.run([*argv, "auth", "whoami", "-o", "json"], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    user = json.loads(who)["status"]["userInfo"]
+    assert user["username"] == "lab-test-deployer"
+    assert set(user["groups"]) == {"lab-test-team", "system:authenticated"}
+    refused = subprocess.run([*argv, "get", "namespaces"], capture_output=True, text=True, check=False)  # noqa: S603
+    assert 'User "lab-test-deployer" cannot list resource "namespaces"' in refused.stderr
 
 
 @pytest.mark.lab
@@ -84,7 +106,7 @@ def test_a_pod_resolves_a_service_and_can_be_entered() -> None:
         kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
         url = "https://kubernetes.default.svc/version"
         answer = kubectl("exec", name, "--", "curl", "--silent", "--insecure", "--max-time", "10", url)
-        assert json.loads(answer)["minor"] == "34"
+        assert json.loads(answer)["minor"] == part("kubernetes").version.split(".")[1]
     finally:
         kubectl("delete", "pod", name, "--wait")
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from operations.cluster import ApiError, Cluster
+from cluster.client import ApiError, Cluster
 
 IGNORES: Final = Path(__file__).with_name("inventory_ignores.yaml")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from cluster.client import Cluster
 from lab import api
-from operations.cluster import Cluster
 from tests.support.kubectl import Kubectl
 from tests.support.stack import Stack, committed_config
 
@@ -18,7 +18,7 @@ def kubectl() -> Kubectl:
 
 def cluster() -> Cluster:
     """The operations' client, on the lab's cluster."""
-    return Cluster.connect(api.kubeconfig())
+    return Cluster.connect(kubeconfig=api.kubeconfig())
 
 
 def stack(name: str, folder: Path, **config: Any) -> Stack:

@@ -13,8 +13,7 @@ from typing import Any
 
 import yaml
 
-from config_reader import PROJECT
-from settings import ROOT
+from settings import PROJECT, ROOT
 
 # Longer than any single run should take; a run that hangs must not hang the tests.
 SECONDS = 900
@@ -121,9 +120,9 @@ class Stack:
                 content["config"].pop(full, None)
         self.file.write_text(yaml.safe_dump(content))
 
-    def preview(self) -> set[Step]:
+    def preview(self, *flags: str) -> set[Step]:
         """What the next ``up`` would do, without what stays and what is only read."""
-        plan = json.loads(self.run("preview", "--json"))
+        plan = json.loads(self.run("preview", "--json", *flags))
         return {
             Step(op=step["op"], name=step["urn"].rsplit("::", 1)[1])
             for step in plan["steps"]
@@ -135,7 +134,7 @@ class Stack:
         return self.run("up", "--yes", "--skip-preview", ok=ok)
 
     def destroy(self) -> str:
-        """Destroy the stack, as a person would: without running the program."""
+        """Destroy the stack, as `make down` does: the program runs too, and with it its checks."""
         return self.run("destroy", "--yes", "--skip-preview")
 
     def outputs(self) -> dict[str, Any]:

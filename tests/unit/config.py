@@ -6,16 +6,14 @@ from typing import Any, Final
 
 import pytest
 
-from config_reader import SettingsError
-from settings import Settings, declared_defaults, parse
+from settings import Settings, SettingsError, parse
 
 PASSWORD: Final = "correct-horse"  # noqa: S105 - the tests' own
-DEFAULTS: Final = declared_defaults()
 
 
 def parsed(**raw: Any) -> Settings:
     """The settings of a config that also sets a password."""
-    return parse({"redisPassword": PASSWORD, **raw}, DEFAULTS)
+    return parse({"redisPassword": PASSWORD, **raw})
 
 
 def refused(**raw: Any) -> SettingsError:

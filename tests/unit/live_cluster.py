@@ -11,13 +11,14 @@ from urllib.parse import unquote
 
 import pytest
 
+from cluster.client import Answer, Object
+from cluster.errors import OperationError
 from model import names
 from model.exclusions import DAPR_INTERNAL_GRPC_PORT
 from model.expectation import Expectation, ExpectedApp
-from operations import calls, envoy, order_stream, pods, verify
-from operations.cluster import Answer, Object
-from operations.errors import OperationError
-from operations.mesh import POLICY_PATHS
+from model.owner import Owner
+from verification import calls, envoy, order_stream, pods, verify
+from verification.policies import POLICY_PATHS
 
 from .fake_cluster import FakeCluster
 
@@ -135,8 +136,10 @@ class LiveCluster(FakeCluster):
         for reference in references or self.expected.policies or walkthrough:
             kind, namespace, name = reference.split("/")
             version, plural = POLICY_PATHS[kind]
-            own = {"labels": {names.OWNER_LABEL: names.OWNER}}
-            self.add(f"/apis/{version}/namespaces/{namespace}/{plural}/{name}", metadata=own)
+            self.add(
+                f"/apis/{version}/namespaces/{namespace}/{plural}/{name}",
+                metadata={"labels": Owner(stack=self.expected.stack).labels},
+            )
 
     def logs(self, namespace: str, pod: str, container: str, since_seconds: int) -> list[str]:
         if container != "node":

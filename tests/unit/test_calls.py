@@ -6,14 +6,14 @@ import time
 
 import pytest
 
+from cluster.client import Answer
+from cluster.errors import OperationError, VerificationError
 from model.expectation import Expectation
 from model.policies import walkthrough
 from model.stage import Stage
-from operations import calls
-from operations.calls import Link, check_calls, refused_so_far
-from operations.cluster import Answer
-from operations.errors import OperationError, VerificationError
-from operations.pods import Pods
+from verification import calls
+from verification.calls import Link, check_calls, refused_so_far
+from verification.pods import Pods
 
 from .live_cluster import LiveCluster, in_a_hurry
 from .test_stages import AUDIT, MORE, expected_at

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from operations.cluster import Answer
-from operations.envoy import REFUSED, admits, identity, inbound_cluster, outbound_cluster, refused, sent_to, total
-from operations.errors import OperationError
+from cluster.client import Answer
+from cluster.errors import OperationError
+from verification.envoy import REFUSED, admits, identity, inbound_cluster, outbound_cluster, refused, sent_to, total
 
 from .fake_cluster import FakeCluster
 

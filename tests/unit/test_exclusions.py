@@ -38,7 +38,7 @@ DAPR_1_13 = ServicePorts(
     sentry=[{"name": "grpc", "port": 443}],
     redis=redis.service_ports(),
 )
-# Dapr 1.18.1: a scheduler as well, behind two Services, and ports that no daprd needs.
+# Dapr 1.18.2: a scheduler as well, behind two Services, and ports that no daprd needs.
 METRICS = {"name": "metrics", "port": 9090}
 ETCD = [{"name": "etcd-client", "port": 2379}, {"name": "etcd-peer", "port": 2380}]
 DAPR_1_18 = ServicePorts(
@@ -49,7 +49,7 @@ DAPR_1_18 = ServicePorts(
     scheduler=[{"name": "api", "port": 50006}, *ETCD, METRICS],
     scheduler_hosts=[{"name": "api", "port": 443}, *ETCD, METRICS],
 )
-# Dapr 1.10.9: neither dapr-api's port nor sentry's has a name.
+# As Dapr 1.10 had it: neither dapr-api's port nor sentry's has a name.
 DAPR_1_10 = ServicePorts(placement=PLACEMENT, api=[{"port": 80}], sentry=[{"port": 80}], redis=redis.service_ports())
 
 

@@ -124,10 +124,11 @@ def paths(tree: dict[str, Any]) -> set[str]:
 
 def test_every_value_that_this_program_sets_is_protected() -> None:
     for release in DAPR_RELEASES.values():
-        dapr = helm_values.dapr(release=release, mtls=True, registry="r", pull_secret="s", further={})  # noqa: S106
-        # The size of volumes is the cluster's owner's to choose.
-        assert paths(dapr) - {"dapr_scheduler.cluster.storageSize"} <= set(helm_values.DAPR_PROTECTED)
-    osm = helm_values.osm(registry="r", envoy_image="e", curl_image="c", pull_secret="s", further={})  # noqa: S106
+        dapr = helm_values.dapr(release=release, mtls=True, registry="r", pull_secret="s", further={})
+        # The size of volumes is the cluster's owner's to choose, and so is who reads the Secrets of `default`.
+        free = {"dapr_scheduler.cluster.storageSize", "dapr_rbac.secretReader.enabled"}
+        assert paths(dapr) - free <= set(helm_values.DAPR_PROTECTED)
+    osm = helm_values.osm(registry="r", envoy_image="e", curl_image="c", pull_secret="s", further={})
     assert paths(osm) <= set(helm_values.OSM_PROTECTED)
 
 
@@ -141,12 +142,21 @@ def plain(version: str, *, mtls: bool = False, further: dict[str, Any] | None = 
 
 
 SCHEDULER = {"dapr_scheduler": {"cluster": {"storageSize": "16Gi"}}}
+NO_READER = {"dapr_rbac": {"secretReader": {"enabled": False}}}
 
 
-@pytest.mark.parametrize("version", ["1.10.9", "1.12.0", "1.18.0", "1.18.1"])
+@pytest.mark.parametrize("version", ["1.12.0", "1.18.2"])
 def test_daprs_mtls_is_off_and_nothing_else_is_said_by_default(version: str) -> None:
     scheduler = SCHEDULER if DAPR_RELEASES[version].scheduler else {}
-    assert plain(version) == {"global": {"mtls": {"enabled": False}, "tag": version}, **scheduler}
+    assert plain(version) == {"global": {"mtls": {"enabled": False}, "tag": version}, **NO_READER, **scheduler}
+
+
+def test_nobody_gets_to_read_the_secrets_of_a_foreign_namespace_unless_a_stack_says_so() -> None:
+    for version in DAPR_RELEASES:
+        assert plain(version)["dapr_rbac"] == {"secretReader": {"enabled": False}}
+    assert plain("1.18.2", further={"dapr_rbac": {"secretReader": {"enabled": True}}})["dapr_rbac"] == {
+        "secretReader": {"enabled": True}
+    }
 
 
 def test_the_schedulers_volumes_have_one_size_for_all_releases_unless_a_stack_says_another() -> None:
@@ -155,11 +165,12 @@ def test_the_schedulers_volumes_have_one_size_for_all_releases_unless_a_stack_sa
     assert plain("1.16.0", further=further)["dapr_scheduler"] == further["dapr_scheduler"]
 
 
-@pytest.mark.parametrize("version", ["1.14.0", "1.16.0"])
+@pytest.mark.parametrize("version", ["1.16.0", "1.17.5"])
 def test_where_the_services_are_this_stacks_daprs_operator_leaves_them_alone(version: str) -> None:
     assert plain(version) == {
         "global": {"mtls": {"enabled": False}, "tag": version},
         "dapr_operator": {"serviceReconciler": {"enabled": False}},
+        **NO_READER,
         **SCHEDULER,
     }
 
@@ -229,7 +240,7 @@ def test_daprs_registry_and_pull_secret_are_said_where_given() -> None:
     )
     assert values["global"] == {
         "mtls": {"enabled": False},
-        "tag": "1.18.1",
+        "tag": "1.18.2",
         "registry": "mirror.example/dapr",
         # Source: Dapr's chart takes one name, or a list of them.
         "imagePullSecrets": "registry-credentials",

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from operations.errors import OperationError
-from operations.kubeconfig import check_context, check_reachable, paths, read
+from cluster.errors import OperationError
+from cluster.kubeconfig import check_context, check_reachable, paths, read
 
 Write = Callable[..., Path]
 
@@ -85,10 +85,21 @@ def test_an_expected_context_that_is_not_there_is_an_error(write: Write) -> None
     assert "(there: one)" in message
 
 
-def test_an_expected_context_that_is_not_the_current_one_is_an_error(write: Write) -> None:
-    message = refused("lab", env(write("config", "lab", "production", current="production")))
-    assert 'this stack is for "lab", but "production" is current' in message
-    assert message.endswith("Run: kubectl config use-context lab")
+def test_an_expected_context_counts_whichever_is_current(write: Write) -> None:
+    environ = env(write("config", "lab", "production", current="production"))
+    assert check_context("lab", environ) == "lab"
+    assert check_context(None, environ) == "production"
+
+
+def test_an_expected_context_needs_no_current_one(write: Write) -> None:
+    assert check_context("lab", env(write("config", "lab"))) == "lab"
+    assert check_context("lab", env(write("other", "lab", current="gone"))) == "lab"
+
+
+def test_a_misspelt_context_is_told_with_the_one_that_was_meant(write: Write) -> None:
+    message = refused("prod-eu", env(write("config", "lab", "prod_eu", current="lab")))
+    assert '(there: lab, prod_eu); did you mean "prod_eu"?' in message
+    assert "Set KUBECONFIG to the file that holds it, or mend the setting." in message
 
 
 def test_several_files_are_merged_and_the_first_current_context_wins(write: Write, tmp_path: Path) -> None:
@@ -99,7 +110,7 @@ def test_several_files_are_merged_and_the_first_current_context_wins(write: Writ
     found = read(environ)
     assert found.files == (first, second, third), "a file that does not exist is passed over, as kubectl does"
     assert found.current == "two"
-    assert found.contexts == ("one", "two", "three")
+    assert tuple(found.contexts) == ("one", "two", "three")
     check_context("two", environ)
 
 
@@ -107,32 +118,71 @@ def test_a_context_may_stand_in_another_file_than_its_choice(write: Write) -> No
     check_context("two", env(write("first", current="two"), write("second", "two")))
 
 
+def test_of_two_entries_with_one_name_the_first_counts_as_a_whole(tmp_path: Path) -> None:
+    first, second = tmp_path / "a" / "config", tmp_path / "b" / "config"
+    for path, user in ((first, {"username": "ann"}), (second, {"username": "bob", "password": "x"})):
+        path.parent.mkdir()
+        path.write_text(yaml.safe_dump({"users": [{"name": "u", "user": user}, {"name": path.parent.name}]}))
+    found = read(env(first, second, first))
+    assert found.files == (first, second), "a file that is named twice is read once"
+    assert found.users["u"].content == {"username": "ann"}, "what the second one adds to it does not count"
+    assert (found.users["u"].file, found.users["b"].file) == (first, second)
+
+
+@pytest.mark.parametrize("content", ["", "# nothing\n", "\n", "contexts:\nclusters: null\n", "null"])
+def test_a_file_that_says_nothing_is_passed_over(content: str, tmp_path: Path, write: Write) -> None:
+    (tmp_path / "empty").write_text(content)
+    assert check_context(None, env(tmp_path / "empty", write("config", "one", current="one"))) == "one"
+
+
+def test_a_date_is_a_text_as_for_kubectl(tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("users: [{name: 2020-01-01, user: {token: 2020-01-02}}]")
+    assert read(env(tmp_path / "config")).users["2020-01-01"].content == {"token": "2020-01-02"}
+
+
+def test_a_path_is_taken_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert paths({"KUBECONFIG": "~/config"}) == [Path("~/config")], "kubectl leaves ~ to the shell"
+
+
 @pytest.mark.parametrize(
-    "content",
+    ("content", "says"),
     [
-        b"a: [unclosed",
-        b"- a list",
-        b"just text",
-        b"contexts: text",
-        b"contexts: 5",
-        b"contexts: [{no: name}]",
-        b"contexts: [text]",
-        b"\x00",
-        b"\xff\xfe binary",
+        (b"a: [unclosed", "it is no YAML: "),
+        (b"users: [{name: u, user: {token: hidden, }]\n", "it is no YAML: "),
+        (b"token: 'hidden\n  x\n", "it is no YAML: "),
+        (b"- a list", "the file must be a map"),
+        (b"just text", "the file must be a map"),
+        (b"contexts: text", "contexts must be a list"),
+        (b"contexts: 5", "contexts must be a list"),
+        (b"users: {token: hidden}", "users must be a list"),
+        (b"contexts: [text]", "contexts[0] must be a map"),
+        (b"contexts: [{name: a}, {name: 5}]", "contexts[1].name must be a text"),
+        (b"users: [{name: a, user: [hidden]}]", "users[0].user must be a map"),
+        (b"users: [{name: a}, {name: a}]", 'two of its users are called "a"'),
+        (b"current-context: 5", "current-context must be a text"),
+        (b"\x00", "it is no text"),
+        (b"\xff\xfe hidden", "it is no text"),
     ],
 )
-def test_a_malformed_file_is_named_with_the_cause(tmp_path: Path, content: bytes) -> None:
+def test_a_malformed_file_is_named_with_the_cause_and_not_quoted(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "config"
     path.write_bytes(content)
     message = refused(None, env(path))
-    assert f"{path} can't be read as a kubeconfig: " in message
+    assert f"{path} can't be read as a kubeconfig: {says}" in message
+    assert "Mend the file, or take it out of KUBECONFIG." in message
+    assert "hidden" not in message
 
 
-IN_POD = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "HOME": "/nonexistent"}
+def test_a_folder_is_no_kubeconfig(tmp_path: Path) -> None:
+    assert f"{tmp_path} can't be read as a kubeconfig: Is a directory" in refused(None, env(tmp_path))
+
+
+IN_POD = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443", "HOME": "/nonexistent"}
 
 
 def test_in_a_pod_no_kubeconfig_is_needed() -> None:
-    check_context(None, IN_POD)
+    assert check_context(None, IN_POD) is None
 
 
 def test_in_a_pod_an_expected_context_is_still_wanted() -> None:
@@ -199,9 +249,22 @@ def test_a_cluster_that_does_not_listen_is_named_at_once(tmp_path: Path, silent:
 
 
 def test_a_cluster_behind_a_proxy_is_not_tried(tmp_path: Path, silent: int) -> None:
-    server = f"https://127.0.0.1:{silent}"
-    check_reachable(cluster_at(tmp_path / "config", server, **{"proxy-url": "http://proxy.example"}))
-    check_reachable({**cluster_at(tmp_path / "config", server), "HTTPS_PROXY": "http://proxy.example"})
+    environ = cluster_at(tmp_path / "config", f"https://127.0.0.1:{silent}", **{"proxy-url": "http://proxy.example"})
+    check_reachable(environ)
+    check_reachable({**cluster_at(tmp_path / "config", "https://api.invalid"), "HTTPS_PROXY": "http://proxy.example"})
+
+
+def test_the_environments_proxy_does_not_lead_to_loopback(tmp_path: Path, silent: int) -> None:
+    environ = cluster_at(tmp_path / "config", f"https://127.0.0.1:{silent}") | {"HTTPS_PROXY": "http://proxy.example"}
+    with pytest.raises(OperationError, match="does not answer"):
+        check_reachable(environ)
+
+
+def test_the_named_contexts_cluster_is_tried(tmp_path: Path, silent: int) -> None:
+    environ = cluster_at(tmp_path / "config", f"https://127.0.0.1:{silent}")
+    check_reachable(environ, "other")
+    with pytest.raises(OperationError, match='context "c" does not answer'):
+        check_reachable(environ, "c")
 
 
 @pytest.mark.parametrize("content", ["", "current-context: c\n", "current-context: c\ncontexts: [{name: c}]\n"])

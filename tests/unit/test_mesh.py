@@ -5,13 +5,15 @@ from typing import Any
 
 import pytest
 
-from model import names
-from operations.errors import OperationError
-from operations.mesh import await_mesh, policies, withdraw_policies
+from cluster.errors import OperationError
+from model.owner import STACK_LABEL, Owner
+from steps.mesh import await_mesh, withdraw_policies
+from verification.policies import policies
 
 from .fake_cluster import CRDS, MUTATING, VALIDATING, FakeCluster
 
 NAMESPACE = "osm-system"
+OWNER = Owner(stack="dev")
 DEFINITIONS = ["meshconfigs.config.openservicemesh.io", "traffictargets.access.smi-spec.io"]
 WEBHOOKS = {
     "mutatingwebhookconfigurations": ["osm-webhook-osm"],
@@ -36,9 +38,24 @@ def cluster() -> FakeCluster:
     return fake
 
 
-def awaited(fake: FakeCluster) -> str:
+NOTHING_BEFORE = json.dumps(
+    {
+        kind: dict.fromkeys(names, False)
+        for kind, names in {**WEBHOOKS, "customresourcedefinitions": DEFINITIONS}.items()
+    }
+)
+
+
+def awaited(fake: FakeCluster, record: str = NOTHING_BEFORE) -> str:
     return await_mesh(
-        fake, namespace=NAMESPACE, mesh_config="osm-mesh-config", crds=DEFINITIONS, webhooks=WEBHOOKS, seconds=0
+        fake,
+        namespace=NAMESPACE,
+        mesh_config="osm-mesh-config",
+        crds=DEFINITIONS,
+        webhooks=WEBHOOKS,
+        owner=OWNER,
+        record=record,
+        seconds=0,
     )
 
 
@@ -48,9 +65,37 @@ def missing(fake: FakeCluster) -> str:
     return str(caught.value)
 
 
-def test_a_mesh_with_everything_is_ready_at_once(cluster: FakeCluster) -> None:
-    assert json.loads(awaited(cluster)) == {"meshConfig": "osm-mesh-config"}
-    assert {method for method, _ in cluster.requests} == {"GET"}, "waiting changes nothing"
+def test_a_mesh_with_everything_is_ready_at_once(cluster: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("steps.mesh.moment", lambda: "now")
+    assert json.loads(awaited(cluster)) == {"meshConfig": "osm-mesh-config", "at": "now"}
+
+
+def test_what_osm_has_made_gets_the_stacks_mark(cluster: FakeCluster) -> None:
+    ca = f"/api/v1/namespaces/{NAMESPACE}/secrets/osm-ca-bundle"
+    cluster.add(ca)
+    cluster.add(f"/api/v1/namespaces/{NAMESPACE}/secrets/of-somebody")
+    awaited(cluster)
+    assert {path for path, item in cluster.objects.items() if OWNER.owns(item["metadata"])} == {
+        *(f"{CRDS}/{name}" for name in DEFINITIONS),
+        f"{MUTATING}/osm-webhook-osm",
+        f"{VALIDATING}/osm-validator-mesh-osm",
+        MESH_CONFIG,
+        ca,
+    }
+
+
+def test_what_was_there_before_the_stack_gets_no_mark(cluster: FakeCluster) -> None:
+    record = json.loads(NOTHING_BEFORE)
+    record["customresourcedefinitions"][DEFINITIONS[1]] = True
+    awaited(cluster, json.dumps(record))
+    assert not OWNER.owns(cluster.objects[f"{CRDS}/{DEFINITIONS[1]}"]["metadata"])
+    assert OWNER.owns(cluster.objects[f"{CRDS}/{DEFINITIONS[0]}"]["metadata"])
+
+
+def test_nothing_is_marked_before_all_of_it_is_there(cluster: FakeCluster) -> None:
+    del cluster.objects[MESH_CONFIG]
+    missing(cluster)
+    assert cluster.changes == [], "waiting changes nothing"
 
 
 def test_a_missing_mesh_config_is_waited_for(cluster: FakeCluster) -> None:
@@ -126,7 +171,7 @@ def test_a_timeout_with_healthy_pods_says_so() -> None:
 
 # --- policies ---------------------------------------------------------------------------------------------------
 
-OWN = {"labels": {names.OWNER_LABEL: names.OWNER}}
+OWN = {"labels": OWNER.labels}
 TARGETS = "/apis/access.smi-spec.io/v1alpha3/namespaces/dapr-test/traffictargets"
 ROUTES = "/apis/specs.smi-spec.io/v1alpha4/namespaces/dapr-test/httproutegroups"
 TCP_ROUTES = "/apis/specs.smi-spec.io/v1alpha4/namespaces/dapr-test/tcproutes"
@@ -134,22 +179,22 @@ TCP_ROUTES = "/apis/specs.smi-spec.io/v1alpha4/namespaces/dapr-test/tcproutes"
 
 @pytest.fixture
 def allowed() -> FakeCluster:
-    """The walkthrough's policies, one of a person's beside them, and another project's elsewhere."""
+    """The walkthrough's policies, a person's and another stack's beside them, and one of ours elsewhere."""
     fake = FakeCluster()
     fake.add(f"{TARGETS}/pythodapp-traffic-target", metadata=OWN)
     fake.add(f"{ROUTES}/nodeapp-service-routes", metadata=OWN)
     fake.add(f"{TARGETS}/somebodys")
-    fake.add(f"{TARGETS}/another-tools", metadata={"labels": {names.OWNER_LABEL: "helm"}})
+    fake.add(f"{TARGETS}/another-stacks", metadata={"labels": {STACK_LABEL: "prod"}})
     fake.add(f"{TARGETS.replace('dapr-test', 'shop')}/elsewhere", metadata=OWN)
     return fake
 
 
 def withdrawn(fake: FakeCluster, *declared: str) -> str:
-    return withdraw_policies(fake, namespaces=["dapr-test"], declared=declared)
+    return withdraw_policies(fake, namespaces=["dapr-test"], declared=declared, owner=OWNER)
 
 
-def test_only_this_projects_policies_are_seen(allowed: FakeCluster) -> None:
-    assert policies(allowed, "dapr-test") == [
+def test_only_this_stacks_policies_are_seen(allowed: FakeCluster) -> None:
+    assert policies(allowed, "dapr-test", OWNER) == [
         "TrafficTarget/dapr-test/pythodapp-traffic-target",
         "HTTPRouteGroup/dapr-test/nodeapp-service-routes",
     ]
@@ -160,7 +205,7 @@ def test_what_is_no_longer_declared_goes_and_nothing_else(allowed: FakeCluster) 
     assert allowed.deleted == [f"{TARGETS}/pythodapp-traffic-target", f"{ROUTES}/nodeapp-service-routes"], (
         "the TrafficTarget goes first: without its routes it would deny everything"
     )
-    assert f"{TARGETS}/somebodys" in allowed.objects
+    assert {f"{TARGETS}/somebodys", f"{TARGETS}/another-stacks"} <= set(allowed.objects)
 
 
 def test_what_is_declared_stays(allowed: FakeCluster) -> None:
@@ -191,7 +236,7 @@ def test_withdrawing_where_nothing_is_does_nothing() -> None:
 def test_every_run_prints_something_else(allowed: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     declared = ("HTTPRouteGroup/dapr-test/nodeapp-service-routes",)
     moments = iter(["then", "now"])
-    monkeypatch.setattr("operations.mesh.moment", lambda: next(moments))
+    monkeypatch.setattr("steps.mesh.moment", lambda: next(moments))
     first, second = (json.loads(withdrawn(allowed, *declared)) for _ in range(2))
     assert (first["declared"], second["declared"]) == (list(declared), list(declared))
     assert first != second, "else nothing would be verified when a failed update is taken back"
@@ -201,7 +246,7 @@ SHOP = TARGETS.replace("dapr-test", "shop")
 
 
 def test_policies_are_withdrawn_in_every_namespace_that_is_named(allowed: FakeCluster) -> None:
-    withdraw_policies(allowed, namespaces=["dapr-test", "shop"], declared=[])
+    withdraw_policies(allowed, namespaces=["dapr-test", "shop"], declared=[], owner=OWNER)
     assert allowed.deleted == [
         f"{TARGETS}/pythodapp-traffic-target",
         f"{ROUTES}/nodeapp-service-routes",
@@ -210,7 +255,7 @@ def test_policies_are_withdrawn_in_every_namespace_that_is_named(allowed: FakeCl
 
 
 def test_a_namespace_that_is_not_named_is_none_of_ours(allowed: FakeCluster) -> None:
-    withdraw_policies(allowed, namespaces=["shop"], declared=[])
+    withdraw_policies(allowed, namespaces=["shop"], declared=[], owner=OWNER)
     assert allowed.deleted == [f"{SHOP}/elsewhere"]
 
 
@@ -221,11 +266,11 @@ def test_a_policy_of_the_same_name_in_another_namespace_is_another_one(allowed: 
         "HTTPRouteGroup/dapr-test/nodeapp-service-routes",
         "TrafficTarget/shop/elsewhere",
     ]
-    withdraw_policies(allowed, namespaces=["dapr-test", "shop"], declared=declared)
+    withdraw_policies(allowed, namespaces=["dapr-test", "shop"], declared=declared, owner=OWNER)
     assert allowed.deleted == [f"{SHOP}/pythodapp-traffic-target"], "its policy has moved to where its app is now"
 
 
 def test_a_namespace_whose_name_begins_like_anothers_is_not_it(allowed: FakeCluster) -> None:
     allowed.add(f"{TARGETS.replace('dapr-test', 'dapr-test-2')}/theirs", metadata=OWN)
-    assert policies(allowed, "dapr-test-2") == ["TrafficTarget/dapr-test-2/theirs"]
-    assert "TrafficTarget/dapr-test/theirs" not in policies(allowed, "dapr-test")
+    assert policies(allowed, "dapr-test-2", OWNER) == ["TrafficTarget/dapr-test-2/theirs"]
+    assert "TrafficTarget/dapr-test/theirs" not in policies(allowed, "dapr-test", OWNER)

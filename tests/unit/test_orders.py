@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from operations.orders import orders_since, timestamp
+from verification.orders import orders_since, timestamp
 
 MOMENT = datetime(2024, 5, 1, 12, 0, 0, tzinfo=UTC)
 

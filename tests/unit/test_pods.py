@@ -6,10 +6,10 @@ import time
 
 import pytest
 
+from cluster.errors import VerificationError
 from model.expectation import ExpectedApp
 from model.stage import Stage
-from operations.errors import VerificationError
-from operations.pods import Pods, await_pods, deployment_pods, pod_problems, pod_selector
+from verification.pods import Pods, await_pods, deployment_pods, pod_problems, pod_selector
 
 from .live_cluster import APP, LiveCluster, in_a_hurry, pod
 from .test_stages import expected_at
@@ -40,15 +40,15 @@ def test_a_surplus_envoy_is_found_out() -> None:
     )
     assert pod_problems(pod(), outside) == [
         "pod nodeapp-1 has container envoy, which should not be there",
-        "pod nodeapp-1 has init container osm-init, which should not be there",
+        "pod nodeapp-1 has container osm-init, which should not be there",
     ]
 
 
 def test_a_missing_init_container_is_found_out() -> None:
-    assert pod_problems(pod(init=()), APP) == ["pod nodeapp-1 lacks init container osm-init"]
+    assert pod_problems(pod(init=()), APP) == ["pod nodeapp-1 lacks container osm-init"]
     without = pod()
     del without["spec"]["initContainers"]
-    assert pod_problems(without, APP) == ["pod nodeapp-1 lacks init container osm-init"]
+    assert pod_problems(without, APP) == ["pod nodeapp-1 lacks container osm-init"]
 
 
 def test_a_wrong_service_account_is_found_out() -> None:
@@ -66,7 +66,16 @@ def test_a_pod_that_has_not_started_is_not_ready() -> None:
 
 
 def test_everything_that_is_wrong_with_a_pod_is_told_at_once() -> None:
-    assert len(pod_problems(pod(("node", "extra"), account="default", not_ready=("node",)), APP)) == 5
+    assert pod_problems(pod(("node", "extra"), account="default", not_ready=("node",)), APP) == [
+        "pod nodeapp-1 lacks container daprd",
+        "pod nodeapp-1 lacks container envoy",
+        "pod nodeapp-1 runs as default instead of nodeapp",
+        "pod nodeapp-1: 1 of 2 containers are ready",
+    ]
+
+
+def test_a_teams_own_container_is_no_problem() -> None:
+    assert pod_problems(pod((*APP.containers, "mesh-of-the-team")), APP) == []
 
 
 # --- a Deployment's pods ----------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from model.apps import walkthrough as quickstart
 from model.policies import Call, Policy, calls, smi_objects, walkthrough
 from model.route import Route
 from model.stage import Stage
-from operations.mesh import POLICY_PATHS
+from verification.policies import POLICY_PATHS
 
 HTTP = [Route.DNS_NAME, Route.NAME_FORMAT]
 PAGES = tuple(walkthrough().values())

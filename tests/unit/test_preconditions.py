@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.apps import App, walkthrough
+from cluster.errors import ApiError, OperationError
 from model.helm_values import SchedulerStorage
 from model.names import Namespaces
-from model.versions import DAPR_RELEASES
-from operations.errors import OperationError
-from operations.preconditions import check, others_problems, root_key_problems, storage_problems
+from model.owner import STACK_LABEL, Owner
+from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
+from preflight.preconditions import check, others_problems, root_key_problems, storage_problems
 
 from .fake_cluster import FakeCluster
 
 DEFAULT_CLASS = {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
-THREE, ONE = DAPR_RELEASES["1.18.1"], DAPR_RELEASES["1.14.0"]
+THREE = DAPR_RELEASES["1.18.2"]
+# As 1.14 was, which had one scheduler.
+ONE = replace(THREE, schedulers=1)
 CLAIMS = "/api/v1/namespaces/dapr-system/persistentvolumeclaims"
 VOLUMES = SchedulerStorage(in_memory=False, storage_class="")
 MEMORY = SchedulerStorage(in_memory=True, storage_class="")
 NAMESPACES = Namespaces()
-APPS: dict[str, App] = walkthrough("dapr-test", node_image="n", python_image="p")
+OWNER = Owner(stack="dev")
+BUNDLE = "/api/v1/namespaces/dapr-system/configmaps/dapr-trust-bundle"
 
 # A throw-away self-signed certificate, as `openssl req -x509 -newkey ed25519` makes it; its key is gone.
 ED25519 = """\
@@ -52,7 +56,7 @@ def with_classes(**classes: dict[str, Any]) -> FakeCluster:
 
 def checked(fake: FakeCluster, version: str, storage: SchedulerStorage = MEMORY) -> list[str]:
     """What is wrong, a line each."""
-    arguments: dict[str, Any] = {"namespaces": NAMESPACES, "apps": APPS, "scheduler_storage": storage}
+    arguments: dict[str, Any] = {"namespaces": NAMESPACES, "owner": OWNER, "scheduler_storage": storage}
     try:
         check(fake, release=DAPR_RELEASES[version], **arguments)
     except OperationError as error:
@@ -144,7 +148,7 @@ def test_a_scheduler_that_keeps_its_jobs_in_memory_needs_no_volumes(version: str
     assert len(checked(FakeCluster(), version, VOLUMES)) == 1
 
 
-@pytest.mark.parametrize("version", ["1.10.9", "1.12.0"])
+@pytest.mark.parametrize("version", ["1.12.0"])
 def test_a_release_without_a_scheduler_needs_none_either(version: str) -> None:
     assert checked(FakeCluster(), version, VOLUMES) == []
 
@@ -152,34 +156,36 @@ def test_a_release_without_a_scheduler_needs_none_either(version: str) -> None:
 # --- other people's apps ----------------------------------------------------------------------------------------
 
 
-def workload(fake: FakeCluster, kind: str, namespace: str, name: str, **annotations: str) -> None:
+DAPR: dict[str, str] = {"dapr.io/enabled": "true"}
+
+
+def workload(
+    fake: FakeCluster, kind: str, namespace: str, name: str, annotations: dict[str, str] = DAPR, **metadata: Any
+) -> None:
+    """A workload of that plural kind, in apps/v1 where no other group is named; Dapr's, unless told otherwise."""
     fake.add(
         f"/apis/apps/v1/namespaces/{namespace}/{kind}/{name}",
+        metadata=metadata,
         spec={"template": {"metadata": {"annotations": annotations} if annotations else {}}},
     )
 
 
-DAPR: dict[str, str] = {"dapr.io/enabled": "true"}
-OURS: dict[str, str] = {**DAPR, "dapr-osm/dapr": "digest"}
-
-
 def others(fake: FakeCluster) -> list[str]:
-    return others_problems(fake, DAPR_RELEASES["1.16.0"], APPS)
+    return others_problems(fake, DAPR_RELEASES["1.16.0"], OWNER)
 
 
-@pytest.mark.parametrize(("kind", "shown"), [("deployments", "Deployment"), ("statefulsets", "StatefulSet")])
-def test_an_app_of_other_peoples_would_lose_its_service(kind: str, shown: str) -> None:
+def test_an_app_of_other_peoples_would_lose_its_service() -> None:
     fake = FakeCluster()
-    workload(fake, kind, "shop", "cart", **DAPR)
+    workload(fake, "deployments", "shop", "cart")
     (line,) = others(fake)
     assert line.startswith("with Dapr 1.16.0 the reconciler of Dapr's operator must be off")
-    assert f"the Services of {shown} shop/cart, which are not of this stack." in line
+    assert "the Services of Deployment shop/cart, which are not of this stack." in line
 
 
 def test_all_of_them_are_named_in_one_line() -> None:
     fake = FakeCluster()
-    workload(fake, "statefulsets", "shop", "ledger", **DAPR)
-    workload(fake, "deployments", "shop", "cart", **DAPR)
+    workload(fake, "statefulsets", "shop", "ledger")
+    workload(fake, "deployments", "shop", "cart")
     (line,) = others(fake)
     assert "Deployment shop/cart, StatefulSet shop/ledger," in line
 
@@ -187,42 +193,39 @@ def test_all_of_them_are_named_in_one_line() -> None:
 @pytest.mark.parametrize("truth", ["true", "True", "TRUE", "1", "y", "yes", "on"])
 def test_whatever_dapr_takes_for_true_counts(truth: str) -> None:
     fake = FakeCluster()
-    workload(fake, "deployments", "shop", "cart", **{"dapr.io/enabled": truth})
+    workload(fake, "deployments", "shop", "cart", {"dapr.io/enabled": truth})
     assert len(others(fake)) == 1
 
 
-@pytest.mark.parametrize("annotations", [{}, {"dapr.io/enabled": "false"}, {"dapr.io/app-id": "cart"}])
+@pytest.mark.parametrize(
+    "annotations", [{}, {"dapr.io/enabled": "false"}, {"dapr.io/enabled": ""}, {"dapr.io/app-id": "cart"}]
+)
 def test_apps_that_dapr_does_not_serve_are_nobodys_concern(annotations: dict[str, str]) -> None:
     fake = FakeCluster()
-    workload(fake, "deployments", "shop", "cart", **annotations)
+    workload(fake, "deployments", "shop", "cart", annotations)
     assert others(fake) == []
 
 
-def test_this_stacks_apps_are_known_by_name_and_namespace() -> None:
+def test_this_stacks_apps_are_known_by_its_mark_wherever_they_are() -> None:
     fake = FakeCluster()
-    workload(fake, "deployments", "dapr-test", "nodeapp", **DAPR)
-    workload(fake, "deployments", "dapr-test", "pythonapp", **OURS)
+    workload(fake, "deployments", "dapr-test", "nodeapp", labels=OWNER.labels)
+    workload(fake, "deployments", "dropped", "with-its-namespace", labels=OWNER.labels)
     assert others(fake) == []
-    workload(fake, "deployments", "shop", "nodeapp", **DAPR)
-    (line,) = others(fake)
-    assert "Deployment shop/nodeapp," in line, "the same name elsewhere is another app"
 
 
-def test_an_app_that_this_stack_has_dropped_is_known_by_its_annotation() -> None:
+@pytest.mark.parametrize("labels", [{}, {STACK_LABEL: "prod"}, {"app": "dev"}])
+def test_the_name_of_an_app_of_this_stack_says_nothing(labels: dict[str, str]) -> None:
     fake = FakeCluster()
-    workload(fake, "deployments", "dapr-test", "dropped", **OURS)
-    workload(fake, "deployments", "dropped", "with-its-namespace", **OURS)
-    assert others(fake) == [], "this very update deletes them"
-    workload(fake, "deployments", "dapr-test", "theirs", **DAPR)
+    workload(fake, "deployments", "dapr-test", "nodeapp", labels=labels)
     (line,) = others(fake)
-    assert "Deployment dapr-test/theirs, " in line
+    assert "Deployment dapr-test/nodeapp," in line
 
 
 @pytest.mark.parametrize("version", DAPR_RELEASES)
 def test_where_daprs_operator_keeps_its_reconciler_others_are_welcome(version: str) -> None:
     fake = FakeCluster()
-    workload(fake, "deployments", "shop", "cart", **DAPR)
-    assert len(checked(fake, version)) == (1 if version in ("1.14.0", "1.16.0") else 0)
+    workload(fake, "deployments", "shop", "cart")
+    assert len(checked(fake, version)) == (1 if version in ("1.16.0", "1.17.5") else 0)
 
 
 # --- Dapr's root key --------------------------------------------------------------------------------------------
@@ -238,7 +241,7 @@ def with_root(certificate: str | None, namespace: str = "dapr-system") -> FakeCl
 @pytest.mark.parametrize("version", DAPR_RELEASES)
 def test_a_root_key_that_the_release_can_not_read_is_refused(version: str) -> None:
     problems = checked(with_root(ED25519), version)
-    if version in ("1.12.0", "1.14.0", "1.16.0"):
+    if version in ("1.12.0", "1.16.0", "1.17.5"):
         (line,) = problems
         assert line.startswith(
             "Dapr's root key in dapr-system is of kind ed25519, as Dapr 1.18 makes it, and the sentry"
@@ -291,7 +294,7 @@ def test_keys_are_told_apart_in_certificates_of_openssls(kind: list[str], is_one
 
 def test_everything_that_is_wrong_is_told_at_once() -> None:
     fake = with_root(ED25519)
-    workload(fake, "deployments", "shop", "cart", **DAPR)
+    workload(fake, "deployments", "shop", "cart")
     storage, others_, key = checked(fake, "1.16.0", VOLUMES)
     assert "StorageClass" in storage
     assert "shop/cart" in others_
@@ -301,3 +304,35 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 @pytest.mark.parametrize("version", DAPR_RELEASES)
 def test_an_empty_cluster_with_a_default_storage_class_is_fine_for_every_release(version: str) -> None:
     assert checked(with_classes(fast=DEFAULT_CLASS), version, VOLUMES) == []
+
+
+# --- who may not look -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [CLASSES, CLAIMS])
+def test_who_may_not_look_at_storage_is_told_by_the_check_of_rights_alone(path: str) -> None:
+    fake = FakeCluster()
+    fake.refused_with["GET", path] = 403
+    assert checked(fake, DEFAULT_DAPR_VERSION, VOLUMES) == []
+
+
+def test_any_other_refusal_is_an_error() -> None:
+    fake = FakeCluster()
+    fake.refused_with["GET", CLASSES] = 500
+    with pytest.raises(OperationError, match="500"):
+        check(fake, release=THREE, namespaces=NAMESPACES, owner=Owner(stack="dev"), scheduler_storage=VOLUMES)
+
+
+@pytest.mark.parametrize("path", [CLASSES, "/apis/apps/v1/deployments", BUNDLE])
+def test_what_may_not_be_looked_at_is_the_check_of_rights_to_tell_and_hides_nothing_else(path: str) -> None:
+    fake = with_root(ED25519)
+    workload(fake, "deployments", "shop", "cart")
+    fake.refused_with["GET", path] = 403
+    assert len(checked(fake, "1.16.0", VOLUMES)) == 2
+
+
+def test_a_cluster_that_fails_is_no_verdict() -> None:
+    fake = with_root(ED25519)
+    fake.refused_with["GET", BUNDLE] = 500
+    with pytest.raises(ApiError):
+        check(fake, release=DAPR_RELEASES["1.12.0"], namespaces=NAMESPACES, scheduler_storage=MEMORY, owner=OWNER)

@@ -8,10 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-import settings
-from config_reader import PROJECT
 from model import versions
-from settings import KEYS, ROOT, SECRET_KEYS, Chart, declared_defaults, parse
+from settings import KEYS, PROJECT, ROOT, SECRET_KEYS, Chart, declared_defaults, documents, parse
 
 TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
 
@@ -26,6 +24,11 @@ DECLARED = content("Pulumi.yaml")["config"]
 
 def stack_config(name: str) -> dict[str, Any]:
     return {key.removeprefix(f"{PROJECT}:"): value for key, value in content(name)["config"].items()}
+
+
+@pytest.mark.parametrize("path", documents.written(), ids=lambda path: path.name)
+def test_what_is_written_from_the_declarations_is_committed(path: Path) -> None:
+    assert path.read_text() == documents.written()[path], "run make docs"
 
 
 def test_pulumi_yaml_declares_exactly_the_keys_that_the_program_reads() -> None:
@@ -99,13 +102,8 @@ def test_the_lab_stack_only_says_where_things_come_from_and_how_big_they_are() -
         "redisImage",
         "nodeAppImage",
         "pythonAppImage",
-        "daprValues",
         "osmValues",
     }
-
-
-# Of 1.10's chart; no other has one.
-NO_DASHBOARD = {"dapr_dashboard": {"enabled": False}}
 
 
 def test_the_lab_stacks_values_are_sizes_an_image_tag_and_a_missing_filter() -> None:
@@ -127,17 +125,17 @@ def test_the_lab_stacks_charts_are_inside_the_project_and_of_the_pinned_versions
 def test_the_lab_stack_takes_the_chart_of_whichever_release_is_asked_for(
     version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config, defaults = stack_config("Pulumi.lab.yaml"), declared_defaults()
-    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    config = stack_config("Pulumi.lab.yaml")
+    monkeypatch.setattr("settings.project.ROOT", tmp_path)
     charts = {f"dapr-{one}": one for one in versions.DAPR_RELEASES}
     for name, found in {**charts, f"osm-{versions.OSM_RELEASE.version}": versions.OSM_RELEASE.version}.items():
         folder = tmp_path / ".lab" / "charts" / name
         folder.mkdir(parents=True)
         (folder / "Chart.yaml").write_text(f"version: {found}\n")
-    given = parse({**config, "redisPassword": "x", "daprVersion": version}, defaults)
+    given = parse({**config, "redisPassword": "x", "daprVersion": version})
     assert given.dapr_chart == Chart(source=f".lab/charts/dapr-{version}", version=version)
     assert given.osm_chart.source == f".lab/charts/osm-{versions.OSM_RELEASE.version}"
-    assert given.dapr_values == NO_DASHBOARD, "else Dapr runs as its chart says, the scheduler's volumes included"
+    assert given.dapr_values == {}, "Dapr runs as its chart says, the scheduler's volumes included"
 
 
 def test_the_lab_stacks_values_override_nothing_that_the_mesh_depends_on() -> None:
@@ -147,4 +145,4 @@ def test_the_lab_stacks_values_override_nothing_that_the_mesh_depends_on() -> No
     for version in versions.DAPR_RELEASES:
         given = parse({**config, **charts, "redisPassword": "x", "daprVersion": version})
         assert given.osm_values == config["osmValues"]
-        assert given.dapr_values == NO_DASHBOARD, "else Dapr runs as its chart says, the scheduler's volumes included"
+        assert given.dapr_values == {}, "Dapr runs as its chart says, the scheduler's volumes included"

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations import revocation
-from operations.cluster import Answer, Object
-from operations.envoy import identity
-from operations.errors import OperationError
-from operations.revocation import ANNOTATION, FIELD_MANAGER, revoke
+from cluster.client import Answer, Object
+from cluster.errors import ForbiddenError, OperationError
+from steps import revocation
+from steps.revocation import ANNOTATION, FIELD_MANAGER, revoke
+from verification.envoy import identity
 
 from .fake_cluster import FakeCluster
 
@@ -297,3 +297,16 @@ def test_the_same_calls_print_the_same_in_whatever_order(calls: list[tuple[str, 
 def printed(result: str) -> list[list[str]]:
     found: list[list[str]] = json.loads(result)["calls"]
     return found
+
+
+def test_who_may_not_ask_envoys_gives_them_time_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Unasked(RollingCluster):
+        def http_from_pod(self, namespace: str, pod: str, port: int, path: str) -> Answer:
+            raise ForbiddenError("this user may not forward ports")
+
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    cluster = Unasked()
+    run(cluster, now=[], before=[PYTHON_NODE])
+    assert revocation.BLIND_SECONDS in slept
+    assert cluster.events == ["patch pythonapp"], "the caller gets new pods all the same"

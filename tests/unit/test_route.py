@@ -10,7 +10,7 @@ from model.apps import NODE_APP
 from model.exclusions import DAPR_INTERNAL_GRPC_PORT
 from model.route import CONFIGURATION, Route, dapr_service_ports
 from model.versions import DAPR_RELEASES
-from operations.envoy import outbound_cluster
+from verification.envoy import outbound_cluster
 
 NAMESPACE = "dapr-test"
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from operations.errors import OperationError
-from operations.services import look_up
+from cluster.errors import OperationError
+from steps.services import look_up
 
 from .fake_cluster import FakeCluster
 

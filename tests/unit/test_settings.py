@@ -11,16 +11,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import settings
-from config_reader import SettingsError
 from model import helm_values
 from model.exclusions import ExclusionSet, PortScope
 from model.names import Namespaces
 from model.stage import Stage
 from model.versions import DAPR_RELEASES, OSM_RELEASE
-from settings import KEYS, SECRET_KEYS, Chart, Settings, load, parse
+from settings import KEYS, SECRET_KEYS, Chart, Settings, SettingsError, load, parse
 
-from .config import DEFAULTS, PASSWORD, only_problem, parsed, refused
+from .config import PASSWORD, only_problem, parsed, refused
 
+KNOWN_RELEASES = f"is not one of {', '.join(DAPR_RELEASES)}"
 CREDENTIALS = '{"auths": {"mirror.example": {"auth": "c29tZTpvbmU="}}}'
 
 
@@ -31,7 +31,7 @@ def test_a_password_is_all_that_a_stack_must_set() -> None:
     given = parsed()
     assert given.stage is Stage.SMI
     assert given.kube_context is None
-    assert given.dapr is DAPR_RELEASES["1.18.1"]
+    assert given.dapr is DAPR_RELEASES["1.18.2"]
     assert given.dapr_mtls is False
     assert given.namespaces == Namespaces(dapr="dapr-system", osm="osm-system", apps="dapr-test")
     assert list(given.apps) == ["nodeapp", "pythonapp"]
@@ -71,7 +71,7 @@ def test_every_known_dapr_release_can_be_set(version: str) -> None:
 @pytest.mark.parametrize("source", ["https://charts.example", "http://127.0.0.1:8000/charts"])
 def test_a_charts_url_is_its_repository(source: str) -> None:
     chart = parsed(daprChart=source).dapr_chart
-    assert chart == Chart(source=source, version="1.18.1")
+    assert chart == Chart(source=source, version="1.18.2")
     assert chart.repository == source
 
 
@@ -95,7 +95,7 @@ def test_a_charts_source_may_be_named_by_its_version(source: str, version: str) 
 
 def test_a_version_is_named_as_often_as_one_likes_and_nothing_else_is_replaced() -> None:
     source = "https://charts.example/{version}/{name}/{version}"
-    assert parsed(daprChart=source).dapr_chart.source == "https://charts.example/1.18.1/{name}/1.18.1"
+    assert parsed(daprChart=source).dapr_chart.source == "https://charts.example/1.18.2/{name}/1.18.2"
 
 
 @pytest.mark.parametrize(
@@ -192,35 +192,23 @@ def test_the_settings_say_only_whether_there_are_credentials() -> None:
         ("stage", "SMI", "is not one of dapr, permissive, locked, smi", "Set one of them."),
         (
             "daprVersion",
-            "1.12",
-            "is not one of 1.10.9, 1.12.0, 1.14.0, 1.16.0, 1.18.0, 1.18.1",
-            'Did you mean "1.12.0"?',
-        ),
-        (
-            "daprVersion",
-            "1.12.2",
-            "is not one of 1.10.9, 1.12.0, 1.14.0, 1.16.0, 1.18.0, 1.18.1",
+            "1.12.0-rc",
+            KNOWN_RELEASES,
             'Did you mean "1.12.0"?',
         ),
         (
             "daprVersion",
             "v1.12.0",
-            "is not one of 1.10.9, 1.12.0, 1.14.0, 1.16.0, 1.18.0, 1.18.1",
+            KNOWN_RELEASES,
             'Did you mean "1.12.0"?',
         ),
         (
             "daprVersion",
             "1.18",
-            "is not one of 1.10.9, 1.12.0, 1.14.0, 1.16.0, 1.18.0, 1.18.1",
-            'Did you mean "1.18.1"?',
+            KNOWN_RELEASES,
+            'Did you mean "1.18.2"?',
         ),
-        (
-            "daprVersion",
-            "1.18.2",
-            "is not one of 1.10.9, 1.12.0, 1.14.0, 1.16.0, 1.18.0, 1.18.1",
-            'Did you mean "1.18.1"?',
-        ),
-        ("daprVersion", "latest", "is not one of 1.10.9, 1.12.0, 1.14.0, 1.16.0, 1.18.0, 1.18.1", "Set one of them."),
+        ("daprVersion", "latest", KNOWN_RELEASES, "Set one of them."),
         ("portScope", "pods", "is not one of mesh, pod", 'Did you mean "pod"?'),
         ("exclusions", "minimum", "is not one of page, minimal", 'Did you mean "minimal"?'),
         ("redisPasswordIn", "secrets", "is not one of secret, component", 'Did you mean "secret"?'),
@@ -228,7 +216,9 @@ def test_the_settings_say_only_whether_there_are_credentials() -> None:
         ("readAllSecrets", "TRUE", "is not one of true, false", "Set one of them."),
         ("timeoutSeconds", "29", "is not a number of seconds from 30 to 3600", "Set for example 30."),
         ("timeoutSeconds", "3601", "is not a number of seconds from 30 to 3600", "Set for example 30."),
-        ("verifySeconds", "2m", "is not a number of seconds from 30 to 3600", "Set for example 30."),
+        ("verifySeconds", "2m", "is not a number of seconds from 30 to 3600", "Did you mean 120?"),
+        ("verifySeconds", "1h", "is not a number of seconds from 30 to 3600", "Did you mean 3600?"),
+        ("verifySeconds", "2h", "is not a number of seconds from 30 to 3600", "Set for example 30."),
         ("verifySeconds", "", "is not a number of seconds from 30 to 3600", "Set for example 30."),
         ("verifySeconds", "-60", "is not a number of seconds from 30 to 3600", "Set for example 30."),
         ("verifySeconds", "60.5", "is not a number of seconds from 30 to 3600", "Set for example 30."),
@@ -239,8 +229,8 @@ def test_the_settings_say_only_whether_there_are_credentials() -> None:
         ("pythonAppImage", "$(id)", "is not an image name", "Write it as registry/name:tag."),
         ("envoyImage", "a;b", "is not an image name", "Write it as registry/name:tag."),
         ("curlImage", "a b", "is not an image name", "Write it as registry/name:tag."),
-        ("daprRegistry", "a b", "is not an image name", "Write it as registry/name:tag."),
-        ("osmRegistry", "https://x/y", "is not an image name", "Write it as registry/name:tag."),
+        ("daprRegistry", "a b", "is not the beginning of an image name", "without https:// and without a tag."),
+        ("osmRegistry", "https://x/y", "is not the beginning of an image name", "without https:// and without a tag."),
         ("daprValues", "[]", "is not an object of Helm values", "Set it in the stack file, as YAML."),
         ("osmValues", "a: b", "is not an object of Helm values", "Set it in the stack file, as YAML."),
         ("extraPortExclusions", "80", "is not a list of TCP ports", "Set it in the stack file, as YAML."),
@@ -271,7 +261,7 @@ def test_an_image_without_a_charts_default_may_not_be_empty(key: str) -> None:
 
 @pytest.mark.parametrize(
     ("port", "shown"),
-    [(0, "0"), (65536, "65536"), (-1, "-1"), (True, "True"), ("80", "'80'"), (80.5, "80.5"), (None, "None")],
+    [(0, "0"), (65536, "65536"), (-1, "-1"), (True, "true"), ("80", '"80"'), (80.5, "80.5"), (None, "null")],
 )
 def test_what_is_no_tcp_port_is_refused(port: Any, shown: str) -> None:
     line = only_problem(extraPortExclusions=[port])
@@ -306,7 +296,7 @@ def test_an_address_without_a_prefix_is_asked_about(cidr: str) -> None:
 )
 def test_what_is_no_usable_ipv4_cidr_is_refused(cidr: Any, says: str) -> None:
     line = only_problem(extraIpRangeExclusions=[cidr])
-    assert line.startswith(f"dapr-osm:extraIpRangeExclusions holds {cidr!r}")
+    assert line.startswith(f"dapr-osm:extraIpRangeExclusions holds {json.dumps(cidr)}")
     assert says in line
 
 
@@ -443,7 +433,7 @@ MakeChart = Callable[[str | None], str]
 @pytest.fixture
 def chart_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeChart:
     """Makes a chart folder in a project of this test's own; gives its path relative to it."""
-    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    monkeypatch.setattr("settings.project.ROOT", tmp_path)
 
     def make(content: str | None) -> str:
         folder = tmp_path / "charts" / "some"
@@ -457,7 +447,7 @@ def chart_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeChart:
 
 def with_chart(source: str) -> Settings:
     # Defaults are passed along, since the project's own file is not beside the test's charts.
-    return parse({"redisPassword": PASSWORD, "daprVersion": "1.12.0", "daprChart": source}, DEFAULTS)
+    return parse({"redisPassword": PASSWORD, "daprVersion": "1.12.0", "daprChart": source})
 
 
 def test_a_chart_folder_of_the_right_version_is_used_by_its_path(chart_folder: MakeChart) -> None:
@@ -471,24 +461,24 @@ def test_a_chart_folder_of_the_right_version_is_used_by_its_path(chart_folder: M
 def test_a_chart_folder_may_be_named_by_its_version(
     version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settings, "ROOT", tmp_path)
+    monkeypatch.setattr("settings.project.ROOT", tmp_path)
     for found in DAPR_RELEASES:
         (tmp_path / f"dapr-{found}").mkdir()
         (tmp_path / f"dapr-{found}" / "Chart.yaml").write_text(f"name: dapr\nversion: {found}\n")
     raw = {"redisPassword": PASSWORD, "daprVersion": version, "daprChart": "dapr-{version}"}
-    assert parse(raw, DEFAULTS).dapr_chart == Chart(source=f"dapr-{version}", version=version)
+    assert parse(raw).dapr_chart == Chart(source=f"dapr-{version}", version=version)
 
 
 def test_a_chart_of_a_version_that_is_not_there_is_refused_by_the_path_that_was_looked_for() -> None:
-    line = only_problem(daprVersion="1.18.1", daprChart="charts/dapr-{version}")
+    line = only_problem(daprVersion="1.18.2", daprChart="charts/dapr-{version}")
     assert line.startswith("dapr-osm:daprChart")
-    assert line.endswith("there is no charts/dapr-1.18.1.")
+    assert line.endswith("there is no charts/dapr-1.18.2.")
 
 
 def test_a_chart_folder_of_one_release_is_refused_for_another(chart_folder: MakeChart) -> None:
     source = chart_folder("name: dapr\nversion: 1.12.0\n")
-    with pytest.raises(SettingsError, match=r"holds version 1\.12\.0, not 1\.18\.1\. Point it at a chart of 1\.18\.1"):
-        parse({"redisPassword": PASSWORD, "daprVersion": "1.18.1", "daprChart": source}, DEFAULTS)
+    with pytest.raises(SettingsError, match=r"holds version 1\.12\.0, not 1\.18\.2\. Point it at a chart of 1\.18\.2"):
+        parse({"redisPassword": PASSWORD, "daprVersion": "1.18.2", "daprChart": source})
 
 
 def test_a_chart_folder_of_another_version_is_refused(chart_folder: MakeChart) -> None:
@@ -572,13 +562,13 @@ secret_values = st.text(max_size=30).map(lambda text: f"qZ7{text}7Zq")
     ),
     typo=st.booleans(),
 )
-@example(password="qZ7\n7Zq", credentials="qZ7", others={"stage": "x"}, typo=True)  # noqa: S106 - the test's own
+@example(password="qZ7\n7Zq", credentials="qZ7", others={"stage": "x"}, typo=True)
 def test_no_error_ever_shows_a_secret(password: str, credentials: str, others: dict[str, str], typo: bool) -> None:
     raw = {"redisPassword": password, "registryCredentials": credentials, **others}
     if typo:
         raw["redisPasswd"] = password
     with pytest.raises(SettingsError) as caught:  # these credentials never parse
-        parse(raw, DEFAULTS)
+        parse(raw)
     for shown in (str(caught.value), repr(caught.value), *(repr(problem) for problem in caught.value.problems)):
         for secret in (password, credentials):
             assert secret not in shown
@@ -616,12 +606,12 @@ def test_a_secret_in_the_clear_is_told_together_with_all_else() -> None:
     assert "plain" not in str(caught.value)
 
 
-@pytest.mark.parametrize("key", SECRET_KEYS)
+@pytest.mark.parametrize("key", ["redisPassword", "registryCredentials"])
 def test_whoever_knows_what_is_in_the_clear_may_say_so(key: str) -> None:
     raw = {"redisPassword": PASSWORD, "registryCredentials": CREDENTIALS}
-    assert parse(raw, DEFAULTS).registry_credentials is True
+    assert parse(raw).registry_credentials is True
     with pytest.raises(SettingsError) as caught:
-        parse(raw, DEFAULTS, in_the_clear=[key])
+        parse(raw, secret=set(SECRET_KEYS) - {key})
     (problem,) = caught.value.problems
     assert str(problem) == (
         f"dapr-osm:{key} stands in the stack file in the clear. "

@@ -17,12 +17,10 @@ from model.versions import DAPR_RELEASES, OSM_RELEASE
 
 # What OSM adds for a release's daprd beside Envoy, in the mesh only.
 FOR_DAPRD: dict[str, tuple[str, ...]] = {
-    "1.10.9": (),
     "1.12.0": (),
-    "1.14.0": (),
     "1.16.0": ("osm-healthcheck",),
-    "1.18.0": ("osm-healthcheck",),
-    "1.18.1": ("osm-healthcheck",),
+    "1.17.5": ("osm-healthcheck",),
+    "1.18.2": ("osm-healthcheck",),
 }
 
 APP_AND_DAPRD = ("daprd",)
@@ -42,14 +40,20 @@ APPS = walkthrough("dapr-test", node_image="node:1", python_image="python:1")
 
 def expected_at(
     stage: Stage,
-    version: str = "1.18.1",
+    version: str = "1.18.2",
     *,
     apps: dict[str, App] = APPS,
     policies: tuple[Policy, ...] = tuple(pages_policies().values()),
     seconds: int = 90,
 ) -> Expectation:
     return expectation(
-        stage, dapr=DAPR_RELEASES[version], osm=OSM_RELEASE, apps=apps, policies=policies, seconds=seconds
+        stage,
+        stack="dev",
+        dapr=DAPR_RELEASES[version],
+        osm=OSM_RELEASE,
+        apps=apps,
+        policies=policies,
+        seconds=seconds,
     )
 
 
@@ -95,10 +99,11 @@ def test_what_is_expected_follows_from_the_table(
     version: str,
 ) -> None:
     expected = expected_at(stage, version)
-    by_http = version not in ("1.14.0", "1.16.0")
+    by_http = version not in ("1.16.0", "1.17.5")
     init = ("osm-init",) if meshed else ()
     sidecars += FOR_DAPRD[version] if meshed else ()
     assert expected == Expectation(
+        stack="dev",
         stage=stage.value,
         apps=(
             ExpectedApp(

@@ -6,15 +6,15 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from cluster.client import Answer
+from cluster.errors import OperationError, VerificationError
 from model.apps import App
 from model.expectation import Expectation
 from model.policies import Policy, walkthrough
 from model.stage import Stage
 from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
-from operations import order_stream
-from operations.cluster import Answer
-from operations.errors import OperationError, VerificationError
-from operations.verify import verify
+from verification import order_stream
+from verification.verify import verify
 
 from . import test_stages as stages
 from .live_cluster import LiveCluster, in_a_hurry, pod
@@ -151,8 +151,8 @@ def test_a_pod_without_daprd_fails_the_stage() -> None:
 @pytest.mark.parametrize(
     ("there", "wanted", "says"),
     [
-        ("1.12.0", "1.18.1", "lacks container osm-healthcheck"),
-        ("1.18.1", "1.12.0", "has container osm-healthcheck, which should not be there"),
+        ("1.12.0", "1.18.2", "lacks container osm-healthcheck"),
+        ("1.18.2", "1.12.0", "has container osm-healthcheck, which should not be there"),
     ],
 )
 def test_in_the_mesh_pods_of_another_dapr_release_fail_the_stage(
@@ -254,9 +254,9 @@ def test_a_few_bytes_are_no_orders(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_route_of_the_other_kind_is_not_the_expected_one() -> None:
-    cluster = at(Stage.SMI, "1.12.0")
+    cluster = at(Stage.SMI, DEFAULT_DAPR_VERSION)
     with pytest.raises(VerificationError) as caught:
-        verify(cluster, expected_at(Stage.SMI, seconds=0, version="1.14.0"))
+        verify(cluster, expected_at(Stage.SMI, seconds=0, version="1.16.0"))
     assert "TCPRoute/dapr-test/nodeapp-service-routes does not exist" in str(caught.value)
     assert "HTTPRouteGroup/dapr-test/nodeapp-service-routes exists, although" in str(caught.value)
 

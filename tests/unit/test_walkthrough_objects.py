@@ -63,19 +63,17 @@ def test_osms_ten_crds_include_the_one_that_its_own_uninstaller_forgets() -> Non
 
 # version, way, schedulers, what OSM adds for daprd, reads ed25519
 RELEASES = [
-    ("1.10.9", Route.DNS_NAME, 0, (), True),
     ("1.12.0", Route.DNS_NAME, 0, (), False),
-    ("1.14.0", Route.ADDRESS, 1, (), False),
     ("1.16.0", Route.ADDRESS, 2, ("osm-healthcheck",), False),
-    ("1.18.0", Route.NAME_FORMAT, 2, ("osm-healthcheck",), True),
-    ("1.18.1", Route.NAME_FORMAT, 2, ("osm-healthcheck",), True),
+    ("1.17.5", Route.ADDRESS, 2, ("osm-healthcheck",), False),
+    ("1.18.2", Route.NAME_FORMAT, 2, ("osm-healthcheck",), True),
 ]
 SCHEDULER = ("dapr-scheduler-server", "dapr-scheduler-server-a")
 
 
 def test_the_releases_are_the_tables_rows_and_the_newest_is_the_default() -> None:
     assert list(versions.DAPR_RELEASES) == [row[0] for row in RELEASES]
-    assert list(versions.DAPR_RELEASES)[-1] == versions.DEFAULT_DAPR_VERSION == "1.18.1"
+    assert list(versions.DAPR_RELEASES)[-1] == versions.DEFAULT_DAPR_VERSION == "1.18.2"
 
 
 @pytest.mark.parametrize(("version", "route", "schedulers", "answers", "ed25519"), RELEASES)
@@ -99,8 +97,7 @@ def test_every_daprd_talks_to_placement_the_api_sentry_and_the_schedulers_if_any
 
 def test_a_later_release_brings_the_earlier_ones_crds_and_some_more() -> None:
     crds = {version: set(release.crds) for version, release in versions.DAPR_RELEASES.items()}
-    assert len(crds["1.10.9"]) == 4
-    assert crds["1.12.0"] - crds["1.10.9"] == {"httpendpoints.dapr.io"}
-    assert crds["1.18.1"] - crds["1.16.0"] == {"mcpservers.dapr.io", "workflowaccesspolicies.dapr.io"}
+    assert len(crds["1.12.0"]) == 5
+    assert crds["1.18.2"] - crds["1.17.5"] == {"mcpservers.dapr.io", "workflowaccesspolicies.dapr.io"}
     rising = list(crds.values())
     assert all(one <= next_ for one, next_ in itertools.pairwise(rising)), "a definition never goes"

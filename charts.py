@@ -1,0 +1,155 @@
+"""Both charts, rendered for this stack and this cluster by the Kubernetes provider."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from model import helm_values, names
+from model.chart import ChartObject, chart_objects
+from model.owner import Owner
+from model.versions import OSM_RELEASE
+from settings import Chart, Settings
+
+TOKEN: Final = "kubernetes:helm:template"  # noqa: S105 - an invoke's name
+# What a message says first where a chart can't be had.
+FETCH: Final = "failed to pull chart"
+
+
+class ChartError(ValueError):
+    """A chart can't be rendered; says which, from where, and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Renderer:
+    """Renders charts as Helm would, with the cluster's version and APIs.
+
+    Attributes:
+        provider: The Kubernetes provider.
+        owner: The stack.
+        pull_secret: Name of the Secret that control planes pull images with, or None.
+        credentials: What private charts are fetched with: ``username``, ``password``, ``caCert``; empty for none.
+    """
+
+    provider: k8s.Provider
+    owner: Owner
+    pull_secret: str | None
+    credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def dapr(self, settings: Settings) -> tuple[ChartObject, ...]:
+        """Dapr's chart (step 1)."""
+        values = helm_values.dapr(
+            release=settings.dapr,
+            mtls=settings.dapr_mtls,
+            registry=settings.images.dapr_registry,
+            pull_secret=self.pull_secret,
+            further=settings.dapr_values,
+        )
+        namespace = settings.namespaces.dapr
+        rendered = self._render("daprChart", settings.dapr_chart, names.DAPR_RELEASE_NAME, namespace, values)
+        return chart_objects(rendered, namespace=namespace, owner=self.owner, plan=settings.dapr.chart)
+
+    def osm(self, settings: Settings) -> tuple[ChartObject, ...]:
+        """OSM's chart (step 2)."""
+        values = helm_values.osm(
+            registry=settings.images.osm_registry,
+            envoy_image=settings.images.envoy,
+            curl_image=settings.images.curl,
+            pull_secret=self.pull_secret,
+            further=settings.osm_values,
+        )
+        namespace = settings.namespaces.osm
+        rendered = self._render("osmChart", settings.osm_chart, names.OSM_RELEASE_NAME, namespace, values)
+        return chart_objects(rendered, namespace=namespace, owner=self.owner, plan=OSM_RELEASE.chart)
+
+    def _render(
+        self, key: str, chart: Chart, name: str, namespace: str, values: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        with _fetching(chart, name, self.credentials) as where, _told_as_one_line(key, chart, self.credentials):
+            options = {
+                **where,
+                "namespace": namespace,
+                "release_name": name,
+                "values": values,
+                "version": chart.version,
+            }
+            answer = pulumi.runtime.invoke(
+                TOKEN, {"jsonOpts": json.dumps(options)}, opts=pulumi.InvokeOptions(provider=self.provider)
+            ).value
+        found: Any = (answer or {}).get("result")
+        if not found:
+            raise ChartError(f"dapr-osm:{key}: {chart.source} {chart.version} renders to nothing")
+        return [item for item in found if item]
+
+
+def source_options(chart: Chart, name: str) -> dict[str, Any]:
+    """Where a chart is, as the provider wants to be told.
+
+    Args:
+        chart: The chart.
+        name: Its name in a repository.
+    """
+    if chart.repository:
+        return {"chart": name, "fetch_opts": {"repo": chart.repository}}
+    if chart.source.startswith("oci://"):
+        return {"chart": chart.source}
+    return {"path": chart.source}
+
+
+@contextmanager
+def _fetching(chart: Chart, name: str, credentials: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Where a chart is, and what it is fetched with: a certificate and a login are files, for the call only."""
+    options = source_options(chart, name)
+    if not chart.credentials or not credentials:
+        yield options
+        return
+    with tempfile.TemporaryDirectory(prefix="chart-") as folder:
+        fetch = options.setdefault("fetch_opts", {})
+        if certificate := credentials.get("caCert"):
+            fetch["ca_file"] = _private_file(Path(folder) / "ca.crt", certificate)
+        if "username" in credentials:
+            fetch |= {"username": credentials["username"], "password": credentials.get("password", "")}
+            if chart.source.startswith("oci://"):
+                login = _private_file(Path(folder) / "config.json", registry_login(chart.source, credentials))
+                options["helm_registry_config"] = login
+        yield options
+
+
+def _private_file(path: Path, content: str) -> str:
+    path.touch(mode=0o600)
+    path.write_text(content)
+    return str(path)
+
+
+def registry_login(source: str, credentials: Mapping[str, str]) -> str:
+    """A container client's config.json for the registry of an ``oci://`` address."""
+    host = urlsplit(source).netloc
+    pair = f"{credentials['username']}:{credentials.get('password', '')}"
+    return json.dumps({"auths": {host: {"auth": base64.b64encode(pair.encode()).decode()}}})
+
+
+@contextmanager
+def _told_as_one_line(key: str, chart: Chart, credentials: Mapping[str, str]) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        said = str(error)
+        if password := credentials.get("password"):
+            said = said.replace(password, "[secret]")
+        text = " ".join(said.split())
+        mend = (
+            "Is the address right, and can this machine reach it? A copy may stand in the project: a path works too."
+            if FETCH in str(error)
+            else "The chart does not take these values, or is not the release's."
+        )
+        raise ChartError(f"dapr-osm:{key}: {chart.source} {chart.version} can't be rendered: {text}. {mend}") from error

@@ -1,0 +1,84 @@
+"""A Helm chart's objects, each a resource of the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from components.connection import child
+from model.chart import ChartObject, waves
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChartResourcesArgs:
+    """What is made.
+
+    Attributes:
+        objects: The chart's objects, rendered and ready (``model.chart``).
+        after: What has to be there before the first of them.
+        before_workloads: What has to be there before the first of its workloads starts.
+        kept: Names of definitions that stay when the stack goes: they were there before it.
+        protect: Whether Pulumi refuses to delete them.
+        retain: Whether they all stay when the stack goes.
+        secret: Whether they were made from secret values, and are secret themselves.
+        timeout_seconds: How long a workload may take until it is ready, in seconds.
+    """
+
+    objects: Sequence[ChartObject]
+    after: Sequence[pulumi.Resource]
+    before_workloads: Sequence[pulumi.Resource] = ()
+    kept: frozenset[str] = frozenset()
+    protect: bool = False
+    retain: bool = False
+    secret: bool = False
+    timeout_seconds: int
+
+
+class ChartResources(pulumi.ComponentResource):
+    """A chart without a Helm release: previews show each object and field that changes, refreshes find each edit.
+
+    The objects come in waves, each after all of the one before it: definitions, what pods need, objects of those
+    definitions, and the workloads, of which those that others depend on come first. Pulumi waits for the pods of each.
+
+    Attributes:
+        resources: The objects, in order.
+    """
+
+    resources: list[pulumi.CustomResource]
+
+    def __init__(self, name: str, args: ChartResourcesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        """Register the objects."""
+        super().__init__("dapr-osm:components:ChartResources", name, None, opts)
+        self.resources = []
+        before: Sequence[pulumi.Resource] = args.after
+        for wave in waves(args.objects):
+            starts = [*before, *args.before_workloads] if wave[0].is_workload else before
+            made = [self._object(name, item, args, starts) for item in wave]
+            self.resources += made
+            before = made
+        self.register_outputs({"objects": len(self.resources)})
+
+    def _object(
+        self, name: str, item: ChartObject, args: ChartResourcesArgs, before: Sequence[pulumi.Resource]
+    ) -> pulumi.CustomResource:
+        props: dict[str, object] = dict(item.body)
+        if args.secret:
+            props = {
+                key: value if key in ("apiVersion", "kind", "metadata") else pulumi.Output.secret(value)
+                for key, value in props.items()
+            }
+        options = child(
+            self,
+            *before,
+            protect=args.protect or None,
+            retain_on_delete=True if args.retain or item.name in args.kept else None,
+            timeout_seconds=args.timeout_seconds if item.is_workload else None,
+        )
+        if item.kind == "Secret":
+            # The control plane fills some of them: what a refresh reads of it is never in the clear.
+            options = pulumi.ResourceOptions.merge(
+                options, pulumi.ResourceOptions(additional_secret_outputs=["data", "stringData"])
+            )
+        return pulumi.CustomResource(item.resource_type, f"{name}/{item.resource_name}", props, options)

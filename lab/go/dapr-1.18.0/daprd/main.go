@@ -1,1 +1,0 @@
-../../dapr-1.18.1/daprd/main.go

@@ -1,0 +1,290 @@
+"""Whose the names are that a stack is about to use. Nothing that is not the stack's own is ever taken over silently.
+
+The Kubernetes provider's create takes over whatever has the name, and a later destroy deletes it. So every object is
+looked at first, in a preview too. What carries the stack's mark is its own, also from a run that was interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final
+
+from cluster.client import Cluster, Object, parallel
+from cluster.errors import ApiError, OperationError, lines
+from cluster.kinds import CRDS, PATHS, path_of
+from model import names
+from model.chart import CRD, ChartObject
+from model.owner import Owner, mark_of, was_there_before
+
+FIELD_MANAGER: Final = "dapr-osm-preflight"
+HELM_RELEASE: Final = "owner=helm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """An object that the stack will make.
+
+    Attributes:
+        api_version: Its API group and version.
+        kind: Its kind.
+        namespace: Its namespace, or None.
+        name: Its name.
+        body: The whole object where another content may matter: a CustomResourceDefinition's.
+    """
+
+    api_version: str
+    kind: str
+    namespace: str | None
+    name: str
+    body: Object | None = field(default=None, compare=False)
+
+    @classmethod
+    def of(cls, item: ChartObject) -> Wanted:
+        """An object of a chart."""
+        return cls(
+            api_version=str(item.body["apiVersion"]),
+            kind=item.kind,
+            namespace=item.namespace,
+            name=item.name,
+            body=dict(item.body) if item.is_definition else None,
+        )
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Kind, namespace ("" for none), name."""
+        return (self.kind, self.namespace or "", self.name)
+
+    def __str__(self) -> str:
+        """As kubectl and people write it."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """Everything that a stack wants to be its own.
+
+    Attributes:
+        owner: The stack.
+        wanted: The objects that it makes.
+        runtime: Cluster-wide objects that its control planes make by themselves, by plural.
+        begun: Whether an earlier run has looked at those already: what is there of them since is the stack's.
+        noted: Whether the stack's state knows of an earlier run at all: without one, what carries its mark is another
+            stack's of the same name.
+        known: The UIDs of objects that the stack's state knows, by kind, namespace and name.
+        namespaces: The namespaces that it makes.
+        take_over_definitions: Whether definitions of another content may be upgraded (they stay when the stack goes).
+        existing_namespaces: Namespaces that a team brings.
+    """
+
+    owner: Owner
+    wanted: Sequence[Wanted]
+    runtime: Mapping[str, Sequence[str]]
+    begun: bool
+    known: Mapping[tuple[str, str, str], str]
+    namespaces: Sequence[str]
+    take_over_definitions: bool
+    noted: bool = True
+    existing_namespaces: Collection[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Which definitions are not simply the stack's.
+
+    Attributes:
+        left_alone: Names of those that are somebody else's, of the same content: they are used as they are.
+        kept: Names of those that were there before and were taken over: upgraded, and kept when the stack goes.
+    """
+
+    left_alone: frozenset[str]
+    kept: frozenset[str]
+
+
+def check(cluster: Cluster, claim: Claim) -> Verdict:
+    """Refuse a cluster where the stack's names are somebody else's.
+
+    Raises:
+        OperationError: Some are; names each, whose it is as far as can be told, and the choices.
+    """
+    found = parallel(partial(_get, cluster, item) for item in claim.wanted)
+    left_alone, kept, problems = set(), set(), []
+    for item, there in zip(claim.wanted, found, strict=True):
+        if there is None or _is_ours(item, there, claim):
+            if there is not None and item.kind == CRD and was_there_before(there["metadata"]):
+                kept.add(item.name)
+            continue
+        if item.kind == CRD and mark_of(there["metadata"]) is None:
+            if _same_definition(cluster, item):
+                left_alone.add(item.name)
+            elif claim.take_over_definitions:
+                kept.add(item.name)
+            else:
+                problems.append(
+                    f"{item} is there with another content{_whose(there)}. Set dapr-osm:takeOverCrds to true to have "
+                    "this stack upgrade it (it stays when the stack goes), or remove it if nobody needs it"
+                )
+            continue
+        problems.append(f"{item} is there{_whose(there)}")
+    problems += _namesakes(claim, found)
+    problems += _runtime_problems(cluster, claim)
+    problems += _existing_problems(cluster, claim)
+    problems += _other_stacks(cluster, claim)
+    problems += _helm_releases(cluster, claim)
+    if problems:
+        raise OperationError(
+            lines(
+                f"stack {claim.owner.stack} would take over what is not its own. Nothing was touched. Remove or rename "
+                "what is in the way, choose other namespaces, or another cluster:",
+                list(dict.fromkeys(problems)),
+            )
+        )
+    return Verdict(left_alone=frozenset(left_alone), kept=frozenset(kept))
+
+
+def _namesakes(claim: Claim, found: Iterable[Object | None]) -> list[str]:
+    """The way out where objects carry the stack's own mark, but its state knows of no run that could have made them."""
+    if claim.noted or not any(there and claim.owner.owns(there["metadata"]) for there in found):
+        return []
+    return [
+        f"a stack of the name {claim.owner.stack} is here already, and this one's state knows nothing of it: it is "
+        "somebody else's, in another backend, or this one's state was lost. In that case run once: "
+        f"DAPR_OSM_TAKE_OVER={claim.owner.stack} pulumi up"
+    ]
+
+
+def _get(cluster: Cluster, item: Wanted) -> Object | None:
+    return _look(cluster, path_of(item.api_version, item.kind, item.namespace, item.name))
+
+
+def _look(cluster: Cluster, path: str) -> Object | None:
+    try:
+        return cluster.get(path)
+    except ApiError as error:
+        if error.status == 403:
+            # Whoever may not look may not make it either; that is told by the check of rights.
+            return None
+        raise
+
+
+def _is_ours(item: Wanted, there: Object, claim: Claim) -> bool:
+    metadata = there["metadata"]
+    known = claim.known.get(item.key)
+    return (claim.noted and claim.owner.owns(metadata)) or (known is not None and known == metadata.get("uid"))
+
+
+def _whose(there: Object) -> str:
+    """Who made it, as far as its labels, annotations and field managers tell."""
+    metadata = there["metadata"]
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    if other := mark_of(metadata):
+        return f", of a stack {other}"
+    if release := annotations.get("meta.helm.sh/release-name"):
+        return f", of Helm release {annotations.get('meta.helm.sh/release-namespace', '?')}/{release}"
+    managers = dict.fromkeys(
+        entry["manager"] for entry in metadata.get("managedFields") or [] if entry.get("subresource") != "status"
+    )
+    by = labels.get("app.kubernetes.io/managed-by")
+    told = ", ".join(
+        [*([f"managed by {by}"] if by else []), *([f"written by {', '.join(managers)}"] if managers else [])]
+    )
+    return f", {told}" if told else ", not made by this stack"
+
+
+def _same_definition(cluster: Cluster, item: Wanted) -> bool:
+    """Whether applying our definition would change nothing that counts: asked of the API server, without doing it."""
+    assert item.body is not None  # noqa: S101 - a definition is wanted with its body
+    path = f"{PATHS[CRDS]}/{item.name}"
+    before = cluster.get(path)
+    body = {key: value for key, value in item.body.items() if key != "metadata"} | {"metadata": {"name": item.name}}
+    try:
+        after = cluster.patch(path, body, "apply", field_manager=FIELD_MANAGER, force=True, dry_run=True)
+    except ApiError as error:
+        # Whoever may not ask may not make one either; that is told by the check of rights.
+        return error.status == 403
+    return before is not None and before["spec"] == after["spec"]
+
+
+def _runtime_problems(cluster: Cluster, claim: Claim) -> list[str]:
+    """OSM writes over definitions that are there, and over webhooks; so they must not be, before its first start."""
+    if claim.begun:
+        return []
+    problems = []
+    for kind, listed in claim.runtime.items():
+        for name in listed:
+            there = _look(cluster, f"{PATHS[kind]}/{name}")
+            if there is None or claim.owner.owns(there["metadata"]):
+                continue
+            if kind == CRDS and claim.take_over_definitions:
+                if there["metadata"].get("labels"):
+                    continue
+                problems.append(
+                    f"CustomResourceDefinition {name} has no labels, at which osm-bootstrap stops: "
+                    f"kubectl label crd {name} app.kubernetes.io/name=openservicemesh.io"
+                )
+                continue
+            mend = " (OSM would write over it; dapr-osm:takeOverCrds allows that, and keeps it)" if kind == CRDS else ""
+            problems.append(f"{kind.removesuffix('s')} {name} is there{_whose(there)}{mend}")
+    return problems
+
+
+def _existing_problems(cluster: Cluster, claim: Claim) -> list[str]:
+    """Namespaces that a team brings have to be there, and in no other mesh."""
+    problems = []
+    for name in sorted(claim.existing_namespaces):
+        there = cluster.get(f"/api/v1/namespaces/{name}")
+        if there is None:
+            problems.append(
+                f"Namespace {name} does not exist, although dapr-osm:existingNamespaces names it: make it, or remove "
+                "it there, and the stack makes it"
+            )
+            continue
+        mesh = (there["metadata"].get("labels") or {}).get("openservicemesh.io/monitored-by")
+        if mesh not in (None, names.MESH_NAME):
+            problems.append(f"Namespace {name} is in the mesh {mesh} already: take it out there first")
+    return problems
+
+
+def _other_stacks(cluster: Cluster, claim: Claim) -> list[str]:
+    """Two stacks can't share a cluster: Dapr, OSM and their definitions exist once."""
+    others: dict[str, list[str]] = {}
+    for kind in ("clusterroles", CRDS, "mutatingwebhookconfigurations"):
+        for item in _items(cluster, PATHS[kind]):
+            stack = mark_of(item["metadata"])
+            if stack not in (None, claim.owner.mark):
+                others.setdefault(str(stack), []).append(f"{kind}/{item['metadata']['name']}")
+    return [
+        f"stack {stack} is on this cluster already ({found[0]} and {len(found) - 1} more cluster-wide objects), and "
+        "Dapr and OSM can be there once only: destroy that stack first, or give this one another cluster"
+        for stack, found in sorted(others.items())
+    ]
+
+
+def _helm_releases(cluster: Cluster, claim: Claim) -> list[str]:
+    """A Helm release of our names, pending ones too, would fight over the same objects."""
+    problems = []
+    for namespace in claim.namespaces:
+        for item in _items(cluster, f"/api/v1/namespaces/{namespace}/secrets", {"labelSelector": HELM_RELEASE}):
+            labels = item["metadata"].get("labels") or {}
+            if labels.get("name") in (names.DAPR_RELEASE_NAME, names.OSM_RELEASE_NAME):
+                problems.append(
+                    f"Helm release {namespace}/{labels['name']} ({labels.get('status', 'unknown')}) is there. If an "
+                    "earlier version of this program made it, run `make bring-over` once; else `helm uninstall` it"
+                )
+    return problems
+
+
+def _items(cluster: Cluster, path: str, query: Mapping[str, Any] | None = None) -> Iterable[Object]:
+    try:
+        return cluster.items(path, query)
+    except ApiError as error:
+        if error.status == 403:
+            return []
+        raise
+
+
+def recorded_definitions(commands: Mapping[str, str], name: str) -> bool:
+    """Whether an earlier run has noted what was there before a control plane: the stack's state has its note."""
+    return bool(commands.get(name)) and CRDS in json.loads(commands[name])

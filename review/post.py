@@ -1,0 +1,251 @@
+"""The one comment of a pull request or a merge request: made, or found again and written anew."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import urllib3
+
+from review.markdown import MARKER
+
+TIMEOUT: Final = urllib3.Timeout(connect=10, read=30)
+# Only what changes nothing is asked again by itself.
+RETRIES: Final = urllib3.Retry(
+    total=3, allowed_methods={"GET"}, status_forcelist={429, 502, 503, 504}, backoff_factor=0.5, redirect=0
+)
+PAGE_SIZE: Final = 100
+# A request that has more comments than that has another problem.
+MOST_PAGES: Final = 500
+
+
+class PostError(RuntimeError):
+    """The comment could not be written. The message has no token in it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comment:
+    """A comment that is there.
+
+    Attributes:
+        id: Its id.
+        body: Its text.
+        author: Who wrote it.
+    """
+
+    id: int
+    body: str
+    author: str
+
+
+class Forge(Protocol):
+    """Where the comment goes."""
+
+    def comments(self) -> Iterator[Comment]:
+        """All comments, page by page."""
+
+    def create(self, body: str) -> None:
+        """Write a new one."""
+
+    def update(self, comment: int, body: str) -> bool:
+        """Write one anew; false where it is gone."""
+
+
+def post(forge: Forge, body: str, *, author: str = "") -> str:
+    """Write the comment: over the one that is there, or a new one.
+
+    Args:
+        forge: Where.
+        body: The text; begins with the marker.
+        author: Who must have written the one that is there: anybody can write the marker. Empty is whoever.
+
+    Returns:
+        What was done.
+    """
+    if not body.startswith(MARKER):
+        raise PostError("the text has no marker, so it would not be found again")
+    for comment in forge.comments():
+        ours = comment.body.startswith(MARKER) and author in ("", comment.author)
+        if ours and forge.update(comment.id, body):
+            return "updated"
+    forge.create(body)
+    return "created"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Api:
+    """A forge's API.
+
+    Attributes:
+        url: Where it is.
+        headers: Headers of every request.
+        token: The token in them, which is in no message.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    token: str = field(repr=False)
+    pool: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(timeout=TIMEOUT), repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse to send the token in the clear."""
+        parsed = urllib.parse.urlsplit(self.url)
+        local = parsed.hostname in ("127.0.0.1", "::1", "localhost")
+        if parsed.scheme != "https" and not (parsed.scheme == "http" and local):
+            raise PostError(f"the API's address is {self.url}; a token goes over https only")
+        if not self.token:
+            raise PostError("there is no token: set the variable that `python -m review post --help` names")
+        if not self.token.isprintable() or any(char.isspace() for char in self.token):
+            raise PostError("the token has characters that no token has: was more than it copied?")
+
+    def request(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> urllib3.BaseHTTPResponse:
+        """One request, which has to succeed; 404 is left to the caller.
+
+        Raises:
+            PostError: It did not succeed.
+        """
+        url = self.url.rstrip("/") + path
+        sent = None if body is None else json.dumps(body).encode()
+        headers = {**self.headers, **({"Content-Type": "application/json"} if sent else {})}
+        try:
+            # A redirect could take the token elsewhere.
+            response = self.pool.request(method, url, body=sent, headers=headers, redirect=False, retries=RETRIES)
+        except urllib3.exceptions.HTTPError as error:
+            raise PostError(self._clean(f"{method} {url}: {error}")) from None
+        if response.status >= 300 and response.status != 404:
+            raise PostError(self._clean(f"{method} {url}: {response.status}{_reason(response)}{_mend(response)}"))
+        return response
+
+    def found(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> urllib3.BaseHTTPResponse:
+        """The same, where nothing found is a failure, too."""
+        response = self.request(method, path, body)
+        if response.status == 404:
+            raise PostError(
+                self._clean(f"{method} {self.url}{path}: 404. There is no such request, or the token may not see it")
+            )
+        return response
+
+    def _clean(self, text: str) -> str:
+        for form in {self.token, urllib.parse.quote(self.token, safe=""), json.dumps(self.token)[1:-1]}:
+            text = text.replace(form, "[token]")
+        return text
+
+
+def _reason(response: urllib3.BaseHTTPResponse) -> str:
+    try:
+        said = response.json()
+    except ValueError:
+        return ""
+    message = said.get("message") or said.get("error") if isinstance(said, dict) else None
+    return f" ({json.dumps(message)[:300]})" if message else ""
+
+
+def _mend(response: urllib3.BaseHTTPResponse) -> str:
+    return {
+        401: ". The token is wrong or has run out",
+        403: ". The token may not write comments, or the API asks to wait",
+        422: ". The text was refused",
+        429: ". The API asks to wait; run it again later",
+    }.get(response.status, "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitHub:
+    """A pull request on GitHub.
+
+    Attributes:
+        api: The API, with a token that may write pull requests' comments.
+        repository: ``owner/name``.
+        number: The pull request's number.
+    """
+
+    api: Api
+    repository: str
+    number: int
+
+    @classmethod
+    def at(cls, *, url: str, token: str, repository: str, number: int) -> GitHub:
+        """By an address and a token."""
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+            raise PostError(f"{repository!r} is no repository; write owner/name")
+        headers = {
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"Bearer {token}",
+            "User-Agent": "dapr-osm-review",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
+        return cls(api=Api(url=url, headers=headers, token=token), repository=repository, number=number)
+
+    def comments(self) -> Iterator[Comment]:
+        """All comments, page by page."""
+        for page in range(1, MOST_PAGES + 1):
+            response = self.api.found("GET", f"{self._issue}/comments?per_page={PAGE_SIZE}&page={page}")
+            found = response.json()
+            for item in found:
+                author = (item.get("user") or {}).get("login", "")
+                yield Comment(id=int(item["id"]), body=item.get("body") or "", author=author)
+            # The header's own address is not followed: the token stays where it was meant to go.
+            if 'rel="next"' not in response.headers.get("Link", ""):
+                return
+
+    def create(self, body: str) -> None:
+        """Write a new one."""
+        self.api.found("POST", f"{self._issue}/comments", {"body": body})
+
+    def update(self, comment: int, body: str) -> bool:
+        """Write one anew; false where it is gone."""
+        path = f"/repos/{self.repository}/issues/comments/{comment}"
+        return self.api.request("PATCH", path, {"body": body}).status != 404
+
+    @property
+    def _issue(self) -> str:
+        return f"/repos/{self.repository}/issues/{self.number}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitLab:
+    """A merge request on GitLab.
+
+    Attributes:
+        api: The API, with a token that has the scope ``api``; a job's own token can't write comments.
+        project: The project's id or path.
+        number: The merge request's number in it.
+    """
+
+    api: Api
+    project: str
+    number: int
+
+    @classmethod
+    def at(cls, *, url: str, token: str, project: str, number: int) -> GitLab:
+        """By an address and a token."""
+        headers = {"PRIVATE-TOKEN": token, "User-Agent": "dapr-osm-review"}
+        return cls(api=Api(url=url, headers=headers, token=token), project=project, number=number)
+
+    def comments(self) -> Iterator[Comment]:
+        """All comments, page by page."""
+        page = "1"
+        for _ in range(MOST_PAGES):
+            response = self.api.found("GET", f"{self._notes}?per_page={PAGE_SIZE}&page={page}")
+            for item in response.json():
+                author = (item.get("author") or {}).get("username", "")
+                yield Comment(id=int(item["id"]), body=item.get("body") or "", author=author)
+            page = response.headers.get("X-Next-Page", "")
+            if not page.isdigit():
+                return
+
+    def create(self, body: str) -> None:
+        """Write a new one."""
+        self.api.found("POST", self._notes, {"body": body})
+
+    def update(self, comment: int, body: str) -> bool:
+        """Write one anew; false where it is gone."""
+        return self.api.request("PUT", f"{self._notes}/{comment}", {"body": body}).status != 404
+
+    @property
+    def _notes(self) -> str:
+        return f"/projects/{urllib.parse.quote(self.project, safe='')}/merge_requests/{self.number}/notes"

@@ -1,0 +1,311 @@
+"""Secrets never leave: masked by structure as soon as an event is read, and looked for in whatever is written.
+
+The engine masks what it knows to be secret. Here also what a program forgot to mark is masked: the data of Secrets,
+values under names that speak for themselves, and resources that were made for ``--show-secrets``. Whatever was masked
+is remembered, and :func:`guard` refuses any text that has it, in each of the forms in which text is passed on.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import urllib.parse
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+# How Pulumi writes what JSON can't hold. Source: sdk/go/common/resource/sig/sig.go.
+SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
+SECRET_SIGNATURE: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - Pulumi's mark of a secret
+OUTPUT_SIGNATURE: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
+# What is not known yet, by type. Source: sdk/go/common/resource/plugin/rpc.go.
+UNKNOWNS: Final = frozenset(
+    {
+        "1c4a061d-8072-4f0a-a4cb-0ff528b18fe7",
+        "3eeb2bf0-c639-47a8-9e75-3b44932eb421",
+        "04da6b54-80e4-46f7-96ec-b56ff0331ba9",
+        "6a19a0b0-7e62-4c92-b797-7f8e31da9cc2",
+        "030794c1-ac77-496b-92df-f27374a8bd58",
+        "e48ece36-62e2-4504-bad9-02848725956a",
+        "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
+    }
+)
+# Names whose values nobody has to read, whoever declared them.
+TELLING: Final = re.compile(
+    r"(password|passwd|passphrase|secret|token|credential|api[-_]?key|private[-_]?key|access[-_]?key)s?$", re.IGNORECASE
+)
+# Shorter ones are in every text by chance; they are masked by structure alone. So are words that are no secret.
+SHORTEST: Final = 4
+ORDINARY: Final = frozenset({"true", "false", "none", "null", "default"})
+# Of base64 in the middle of something else, fewer digits than that are there by chance: it takes a secret of six bytes.
+SHORTEST_INNER: Final = 6
+# A line of a longer secret counts by itself from this length on: shorter ones are a configuration's everyday lines.
+SHORTEST_LINE: Final = 12
+# What of a Secret everybody may read; a ConfigMap beside it often has the same.
+PUBLIC: Final = frozenset({"ca.crt", "tls.crt"})
+
+
+class Marker(str):
+    """Stands in for a value; equal to no text that anybody could have written."""
+
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is this very marker."""
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        """Whether it is anything else."""
+        return self is not other
+
+    def __deepcopy__(self, memo: object) -> Marker:
+        """The same marker: there is one of each."""
+        return self
+
+
+SECRET: Final = Marker("[secret]")
+UNKNOWN: Final = Marker("[unknown]")
+
+
+class LeakError(RuntimeError):
+    """A text has a secret. The message says nothing of it."""
+
+
+@dataclass
+class Mask:
+    """Masks values, and remembers what it masked.
+
+    Attributes:
+        known: Every secret that was seen.
+    """
+
+    known: set[str] = field(default_factory=set)
+
+    def value(self, raw: Any, *, within_secret: bool = False) -> Any:
+        """The same value without secrets, and with the engine's words for what is unknown made markers."""
+        if isinstance(raw, Mapping):
+            return self._mapping(raw, within_secret=within_secret)
+        if isinstance(raw, list):
+            return [self.value(item, within_secret=within_secret) for item in raw]
+        if isinstance(raw, str):
+            return self._text(raw)
+        return raw
+
+    def secret(self, raw: Any) -> Marker:
+        """The marker, with whatever it stands for remembered."""
+        self.known.update(_leaves(raw))
+        return SECRET
+
+    def _mapping(self, raw: Mapping[str, Any], *, within_secret: bool) -> Any:
+        signature = raw.get(SIGNATURE)
+        if signature == SECRET_SIGNATURE:
+            return self.secret(_plaintext(raw))
+        if signature == OUTPUT_SIGNATURE:
+            if raw.get("secret"):
+                return self.secret(raw.get("value"))
+            return self.value(raw["value"], within_secret=within_secret) if "value" in raw else UNKNOWN
+        is_secret = within_secret or raw.get("kind") == "Secret"
+        masked = {}
+        for key, value in raw.items():
+            if is_secret and key in ("data", "stringData"):
+                masked[key] = self._data(value)
+            elif key == "kubectl.kubernetes.io/last-applied-configuration":
+                self._applied(value)
+                continue
+            elif (isinstance(value, str) and TELLING.search(str(key)) and value) or _is_named(raw, key):
+                # The name may be wrong about it, so it is not remembered: it may be an ordinary word elsewhere.
+                masked[key] = UNKNOWN if _is_unknown(value) else SECRET
+            else:
+                masked[self._text(key)] = self.value(value, within_secret=key == "__inputs" and is_secret)
+        return masked
+
+    def _data(self, value: Any) -> Any:
+        if not isinstance(value, Mapping) or SIGNATURE in value:
+            return UNKNOWN if _is_unknown(value) else self.secret(_plaintext(value))
+        return {key: self._item(key, inner) for key, inner in value.items()}
+
+    def _item(self, key: str, value: Any) -> Marker:
+        if _is_unknown(value):
+            return UNKNOWN
+        return SECRET if key in PUBLIC else self.secret(_decoded(value))
+
+    def _applied(self, value: Any) -> None:
+        """What kubectl noted down is dropped; the secrets in it are known from now on."""
+        try:
+            self.value(json.loads(value))
+        except (TypeError, ValueError):
+            return
+
+    def _text(self, raw: Any) -> Any:
+        if not isinstance(raw, str):
+            return raw
+        if raw in UNKNOWNS:
+            return UNKNOWN
+        for unknown in UNKNOWNS:
+            raw = raw.replace(unknown, UNKNOWN)
+        return self._embedded(raw)
+
+    def _embedded(self, raw: str) -> Any:
+        """A JSON document as text may have a Secret in it, too."""
+        if '"Secret"' not in raw and SIGNATURE not in raw:
+            return raw
+        try:
+            return json.dumps(self.value(json.loads(raw)), default=str)
+        except ValueError:
+            return raw
+
+
+def _is_named(raw: Mapping[str, Any], key: str) -> bool:
+    """Whether it is the value of a ``name``/``value`` pair whose name speaks for itself."""
+    name = raw.get("name")
+    return key == "value" and isinstance(raw[key], str) and isinstance(name, str) and TELLING.search(name) is not None
+
+
+def _is_unknown(value: Any) -> bool:
+    return isinstance(value, str) and value in UNKNOWNS
+
+
+def _plaintext(raw: Any) -> Any:
+    if not isinstance(raw, Mapping):
+        return raw
+    text = raw.get("plaintext")
+    if text is None:
+        return [value for key, value in raw.items() if key not in (SIGNATURE, "ciphertext")]
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return text
+
+
+def _decoded(value: Any) -> Any:
+    """A Secret's value as it is written, and what it decodes to."""
+    if not isinstance(value, str):
+        return _plaintext(value)
+    try:
+        return [value, base64.b64decode(value, validate=True).decode()]
+    except ValueError:
+        return value
+
+
+def _leaves(raw: Any) -> Iterator[str]:
+    if isinstance(raw, Mapping):
+        for key, value in raw.items():
+            if key != SIGNATURE:
+                yield from _leaves(value)
+    elif isinstance(raw, (list, tuple)):
+        for item in raw:
+            yield from _leaves(item)
+    elif isinstance(raw, str):
+        if raw and raw != "[secret]" and raw not in UNKNOWNS:
+            yield raw
+    elif isinstance(raw, (int, float)) and not isinstance(raw, bool):
+        yield str(raw)
+
+
+def _given(raw: Any, *, secret: bool = False) -> Iterator[str]:
+    if isinstance(raw, Mapping):
+        named = secret and {"name", "value"} <= raw.keys()
+        for key, value in raw.items():
+            if named and key != "value":
+                continue
+            yield from _given(value, secret=secret or key == "env" or TELLING.search(str(key)) is not None)
+    elif isinstance(raw, list):
+        for item in raw:
+            yield from _given(item, secret=secret)
+    elif secret:
+        yield from _leaves(raw)
+
+
+def visible(text: str) -> str:
+    """Text whose every character can be seen: what would move, hide or reverse others is written as its number."""
+    return "".join(
+        char if char in "\n\t" or char.isprintable() else f"\\u{ord(char):04x}" for char in text.replace("\r\n", "\n")
+    )
+
+
+def forms(secret: str) -> set[str]:
+    """Every form in which a secret could stand in a text."""
+    found: set[str] = set()
+    lines = [line.strip() for line in secret.splitlines()]
+    whole = secret.strip()
+    if whole.lower() in ORDINARY:
+        return found
+    for plain in {whole, *(line for line in lines if len(line) >= SHORTEST_LINE and not line.startswith("-----"))}:
+        if len(plain) < SHORTEST:
+            continue
+        escaped = json.dumps(plain)[1:-1]
+        found |= {
+            plain,
+            visible(plain),
+            escaped,
+            json.dumps(plain, ensure_ascii=False)[1:-1],
+            json.dumps(escaped)[1:-1],
+            repr(plain)[1:-1],
+            plain.replace("'", "''"),
+            html.escape(plain),
+            html.escape(plain, quote=False),
+            urllib.parse.quote(plain, safe=""),
+            urllib.parse.quote(plain),
+            urllib.parse.quote_plus(plain),
+            plain.encode().hex(),
+        }
+    if len(whole) >= SHORTEST:
+        for value in {secret, whole}:
+            found |= _encoded(value.encode())
+    return {form for form in found if len(form) >= SHORTEST}
+
+
+def _encoded(secret: bytes) -> set[str]:
+    """Its base64, alone and in the middle of something else: what it looks like depends on where it begins."""
+    found: set[str] = set()
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        found.add(encode(secret).decode())
+        for before in range(3):
+            whole = encode(b"\0" * before + secret).decode().rstrip("=")
+            # The first and the last digits belong to the neighbours as well.
+            inner = whole[(before * 8 + 5) // 6 : ((before + len(secret)) * 8) // 6]
+            if len(inner) >= SHORTEST_INNER:
+                found.add(inner)
+    return found
+
+
+def guard(text: str, known: Iterable[str]) -> str:
+    """The text itself, where no known secret is in it.
+
+    Raises:
+        LeakError: One is.
+    """
+    # A secret of several lines stands in a diff with signs and indents between them.
+    bare = re.sub(r"[\s+\-!]+", "", text)
+    count = 0
+    for secret in known:
+        written = forms(secret)
+        squeezed = re.sub(r"[\s+\-!]+", "", secret)
+        count += any(form in text for form in written) or (len(squeezed) >= 2 * SHORTEST and squeezed in bare)
+    if count:
+        raise LeakError(
+            f"{count} known secret{'s' if count > 1 else ''} would have been written; nothing is. The program hands "
+            "them to a resource without marking them as secret: look for where a secret setting becomes plain text."
+        )
+    return text
+
+
+def from_config(text: str) -> set[str]:
+    """The secrets among what ``pulumi config --show-secrets --json`` prints.
+
+    Of an object Pulumi says only that something in it is secret: that are variables, and what names speak of. The rest,
+    an image say, is in every review.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    loaded = json.loads(text)
+    if not isinstance(loaded, dict):
+        raise ValueError("it is no object of settings, as `pulumi config --show-secrets --json` prints it")
+    found: set[str] = set()
+    for setting in loaded.values():
+        if isinstance(setting, dict) and setting.get("secret"):
+            found.update(_given(setting["objectValue"]) if "objectValue" in setting else _leaves(setting.get("value")))
+    return found

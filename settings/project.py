@@ -1,0 +1,13 @@
+"""What every module here has to know of the project itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+# The namespace of the stack's own config keys.
+PROJECT: Final = "dapr-osm"
+# That of the Kubernetes provider's.
+PROVIDER: Final = "kubernetes"
+
+ROOT: Final = Path(__file__).resolve().parents[1]

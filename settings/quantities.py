@@ -1,0 +1,100 @@
+"""Requests and limits, as the API server reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+from settings.declaration import Kind, Refusal, Rule, did_you_mean
+from settings.names import is_qualified
+from settings.problem import Words
+
+# Source: k8s.io/apimachinery/pkg/api/resource/quantity.go.
+_SUFFIXES: Final[Mapping[str, Decimal]] = {
+    **{
+        suffix: Decimal(1000) ** power
+        for power, suffix in enumerate(["n", "u", "m", "", "k", "M", "G", "T", "P", "E"], -3)
+    },
+    **{suffix: Decimal(1024) ** power for power, suffix in enumerate(["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"], 1)},
+}
+_QUANTITY: Final = re.compile(r"([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))([a-zA-Z]{0,2}|[eE][+-]?[0-9]{1,3})")
+KINDS: Final = ("requests", "limits")
+RESOURCES: Final = ("cpu", "memory", "ephemeral-storage")
+
+
+def quantity(value: Any) -> Decimal | None:
+    """A quantity as a number, or None where it is none: ``100m`` is a tenth."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    found = _QUANTITY.fullmatch(str(value))
+    if found is None:
+        return None
+    number, suffix = Decimal(found[1]), found[2]
+    if suffix in _SUFFIXES:
+        return number * _SUFFIXES[suffix]
+    return number * Decimal(10) ** int(suffix[1:]) if len(suffix) > 1 and suffix[0] in "eE" else None
+
+
+def resources(given: Mapping[str, Any]) -> Iterator[Refusal]:
+    """What keeps an object from being a container's ``resources``."""
+    for kind, amounts in given.items():
+        if kind not in KINDS:
+            mend = did_you_mean(kind, KINDS, f"There are {', '.join(KINDS)}.", "{}")
+            yield Refusal(rule="is not a key that there is here", mend=mend, inside=(kind,), show=False)
+        elif amounts is None:
+            continue
+        elif not isinstance(amounts, Mapping):
+            yield Refusal(
+                rule="is not an object of quantities", mend=f"It has keys like {', '.join(RESOURCES)}.", inside=(kind,)
+            )
+        else:
+            for name, amount in amounts.items():
+                yield from _amount(kind, name, amount)
+    yield from _requests_within_limits(given)
+
+
+def _amount(kind: str, name: str, given: Any) -> Iterator[Refusal]:
+    inside = (kind, name)
+    if not (name in RESOURCES or name.startswith("hugepages-") or ("/" in name and is_qualified(name))):
+        mend = did_you_mean(name, RESOURCES, f"There are {', '.join(RESOURCES)}, hugepages-2Mi, example.com/gpu.", "{}")
+        yield Refusal(rule="is not a resource of containers", mend=mend, inside=inside, show=False)
+        return
+    amount = quantity(given)
+    if amount is None:
+        example = '"100m" or 0.1' if name == "cpu" else '"128Mi"'
+        yield Refusal(rule="is not a quantity", mend=f"Write it like {example}.", inside=inside)
+    elif amount < 0:
+        yield Refusal(rule="is negative", mend="Remove the sign.", inside=inside)
+    elif name == "cpu" and amount % Decimal("0.001"):
+        yield Refusal(rule="is finer than a thousandth of a CPU", mend="Write it like 100m.", inside=inside)
+    elif name != "cpu" and amount % 1:
+        yield Refusal(
+            rule='is not a whole number; "m" stands for thousandths',
+            mend=Words('Did you mean "{amount}"?', amount=f"{str(given).rstrip('m')}Mi")
+            if str(given).endswith("m") and name in RESOURCES
+            else "Write a whole number.",
+            inside=inside,
+        )
+
+
+def _requests_within_limits(given: Mapping[str, Any]) -> Iterator[Refusal]:
+    requests, limits = given.get("requests"), given.get("limits")
+    if not isinstance(requests, Mapping) or not isinstance(limits, Mapping):
+        return
+    for name in requests.keys() & limits.keys():
+        request, limit = quantity(requests[name]), quantity(limits[name])
+        if request is not None and limit is not None and request > limit:
+            yield Refusal(
+                rule=Words("is more than its limit, {limit}", limit=limits[name]),
+                mend="Raise the limit, or ask for less.",
+                inside=("requests", name),
+            )
+
+
+Resources = Annotated[
+    dict[str, Any],
+    Kind("an object with requests and limits", "Set it in the stack file, as YAML."),
+    Rule("resources", resources),
+]

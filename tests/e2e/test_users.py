@@ -1,0 +1,245 @@
+"""Ordinary users: who may only look, who has just a deployer's rights, who lacks one; and what the stack gives whom."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster.client import Cluster, parallel
+from lab import api
+from model.stage import Stage
+from preflight import deployer
+from preflight.needs import needed
+from preflight.rights import Ask, asks
+from tests.e2e.judge import judge
+from tests.e2e.test_walkthrough import assert_nothing_left
+from tests.support import inventory, lab
+from tests.support.kubectl import Kubectl
+from tests.support.stack import Stack
+
+Rule = Mapping[str, Any]
+
+DEPLOYER = deployer.NAME
+LACKING = "dapr-osm-test-lacking"
+LOOKING = "dapr-osm-test-looking"
+NAMESPACES = ("dapr-system", "osm-system", "dapr-test")
+MAY_NOT = "may not do all that this stack needs. Nothing was touched."
+
+
+def bound(name: str, role: str, user: str) -> dict[str, Any]:
+    """A ClusterRoleBinding."""
+    group = "rbac.authorization.k8s.io"
+    return {
+        "apiVersion": f"{group}/v1",
+        "kind": "ClusterRoleBinding",
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+        "subjects": [{"kind": "User", "apiGroup": group, "name": user}],
+    }
+
+
+def without_port_forward(rules: Sequence[Rule]) -> list[Rule]:
+    """A deployer's rules without ``pods/portforward``; OSM's ClusterRole, which grants it, may be made all the same."""
+    left = [{**rule, "resources": [one for one in rule["resources"] if one != "pods/portforward"]} for rule in rules]
+    free = {
+        "apiGroups": ["rbac.authorization.k8s.io"],
+        "resources": ["clusterroles"],
+        "resourceNames": ["osm"],
+        "verbs": ["escalate", "bind"],
+    }
+    return [rule for rule in [*left, free] if rule["resources"]]
+
+
+@pytest.fixture(scope="module")
+def users(empty_cluster: None, kubectl: Kubectl) -> Iterator[None]:
+    """The ready manifest, as it stands, and two users beside its own."""
+    manifest = deployer.ROOT / deployer.FILE
+    role, _ = yaml.safe_load_all(manifest.read_text())
+    lacking = {**role, "metadata": {"name": LACKING}, "rules": without_port_forward(role["rules"])}
+    others = [lacking, bound(LACKING, LACKING, LACKING), bound(LOOKING, "view", LOOKING)]
+    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": others})
+    kubectl.run("apply", "-f", str(manifest))
+    kubectl.run("apply", "-f", "-", stdin=text)
+    yield
+    kubectl.run("delete", "--ignore-not-found", "-f", "-", stdin=text)
+    kubectl.run("delete", "--ignore-not-found", "-f", str(manifest))
+
+
+@pytest.fixture(scope="module")
+def before(users: None) -> dict[inventory.Key, str]:
+    """The cluster without any Dapr or OSM, and with these users."""
+    return inventory.take(lab.cluster())
+
+
+@pytest.fixture(scope="module")
+def stack(before: dict[inventory.Key, str], stack_folder: Path) -> Iterator[Stack]:
+    """A stack at the last stage."""
+    made = lab.stack("users", stack_folder)
+    yield made
+    made.environment = api.environment()
+    if made.resources():
+        made.destroy()
+
+
+def as_user(stack: Stack, user: str) -> Stack:
+    """The stack, in another user's hands."""
+    stack.environment = {**api.environment(), "KUBECONFIG": str(api.user_kubeconfig(user))}
+    return stack
+
+
+def assert_untouched(before: dict[inventory.Key, str]) -> None:
+    assert inventory.difference(before, inventory.take(lab.cluster())) == []
+
+
+# --- who lacks something ----------------------------------------------------------------------------------------
+
+
+def test_who_may_only_look_has_a_preview_with_a_warning(stack: Stack, before: dict[inventory.Key, str]) -> None:
+    said = as_user(stack, LOOKING).run("preview", ok=None)
+    assert f"user {LOOKING} {MAY_NOT}" in said
+    assert "error:" not in said
+    assert "hello-nodeapp" in said, "the preview goes on"
+    assert_untouched(before)
+
+
+def test_who_may_only_look_is_refused_an_up_before_anything_is_touched(
+    stack: Stack, before: dict[inventory.Key, str]
+) -> None:
+    said = as_user(stack, LOOKING).up(ok=False)
+    assert f"user {LOOKING} {MAY_NOT}" in said
+    assert f"kubectl apply -f {deployer.FILE}" in said
+    assert "Traceback" not in said
+    assert_untouched(before)
+
+
+def test_who_may_not_forward_ports_is_told_before_anything_is_touched(
+    stack: Stack, before: dict[inventory.Key, str]
+) -> None:
+    said = as_user(stack, LACKING).up(ok=False)
+    assert f"user {LACKING} {MAY_NOT}" in said
+    line = "get, create pods/portforward in dapr-test: the verification tries each call and asks each Envoy what it"
+    assert line in said
+    assert "(or do without: `pulumi config set dapr-osm:verify pods`)" in said
+    assert said.count("pods/portforward") == 1, "that alone is missing, and OSM's ClusterRole may be made"
+    assert_untouched(before)
+
+
+# --- who has just a deployer's rights ---------------------------------------------------------------------------
+
+
+def test_what_the_stack_gives_whom_and_a_deployers_way_through_it(
+    stack: Stack, before: dict[inventory.Key, str], kubectl: Kubectl
+) -> None:
+    as_user(stack, DEPLOYER)
+    strangers = foreign_accounts(kubectl)
+    allowed = rights_of(strangers)
+    stack.up()
+    judge(kubectl, "smi")
+    assert stack.outputs()["verification"]["calls"] != "not tried: dapr-osm:verify is pods"
+    stack.run("preview", "--expect-no-changes")
+    assert rights_of(strangers) == allowed, "nobody outside the stack's namespaces gains a right by it"
+    assert_subjects_are_the_stacks(kubectl)
+    assert unknown_kinds() == {"certificaterequests.cert-manager.io"}, "what is granted is there, but for one kind"
+    stack.destroy()
+    assert_nothing_left(before)
+
+
+def test_who_may_not_forward_ports_gets_through_with_a_smaller_verification(
+    stack: Stack, before: dict[inventory.Key, str], kubectl: Kubectl
+) -> None:
+    as_user(stack, LACKING).configure(verify="pods")
+    stack.up()
+    assert stack.outputs()["verification"]["calls"] == "not tried: dapr-osm:verify is pods"
+    assert kubectl.persisted(6) >= 3
+    # Who lost a permission gets new pods, although nobody may ask an Envoy.
+    stack.configure(stage="locked")
+    stack.up()
+    assert kubectl.persisted(8) == 0
+    stack.configure(stage=None, verify=None)
+    as_user(stack, DEPLOYER).destroy()
+    assert_nothing_left(before)
+
+
+# --- what the stack gives ---------------------------------------------------------------------------------------
+
+
+def foreign_accounts(kubectl: Kubectl) -> list[tuple[str, str]]:
+    """ServiceAccounts outside the stack's namespaces: each namespace's default one, and one that nobody knows."""
+    namespaces = [item["metadata"]["name"] for item in kubectl.items("namespaces")]
+    found = [(namespace, "default") for namespace in namespaces if namespace not in NAMESPACES]
+    return [*found, ("default", "somebody")]
+
+
+def questions() -> list[Ask]:
+    """All that the charts' roles and the apps' own grant, in the stack's namespaces, in others, and everywhere."""
+    granted = [right for right in needed(replace(deployer.plan(), stage=Stage.SMI)) if right.granted_by]
+    return list(
+        dict.fromkeys(
+            replace(one, namespace=namespace)
+            for right in granted
+            for one in asks(right)
+            for namespace in (None, "default", "kube-system", *NAMESPACES)
+        )
+    )
+
+
+def rights_of(accounts: Sequence[tuple[str, str]]) -> set[tuple[tuple[str, str], Ask]]:
+    """What of these questions the API server answers with yes, by account."""
+    cluster = lab.cluster()
+    pairs = [(account, one) for account in accounts for one in questions()]
+    answers = parallel(partial(may, cluster, account, one) for account, one in pairs)
+    return {pair for pair, yes in zip(pairs, answers, strict=True) if yes}
+
+
+def may(cluster: Cluster, account: tuple[str, str], one: Ask) -> bool:
+    """Whether a ServiceAccount may do something."""
+    namespace, name = account
+    resource, _, sub = one.resource.partition("/")
+    attributes = {"verb": one.verb, "group": one.group, "resource": resource, "subresource": sub}
+    attributes |= {"namespace": one.namespace or "", "name": one.name or ""}
+    body = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": f"system:serviceaccount:{namespace}:{name}",
+            "groups": ["system:serviceaccounts", f"system:serviceaccounts:{namespace}", "system:authenticated"],
+            "resourceAttributes": attributes,
+        },
+    }
+    answer = cluster.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", body=body)
+    return bool(json.loads(answer)["status"]["allowed"])
+
+
+def assert_subjects_are_the_stacks(kubectl: Kubectl) -> None:
+    """Every binding of the stack names ServiceAccounts of its own namespaces alone."""
+    bindings = [
+        *kubectl.items("clusterrolebindings", "-l", "dapr-osm/stack=users"),
+        *kubectl.items("rolebindings", "-A", "-l", "dapr-osm/stack=users"),
+    ]
+    assert len(bindings) > 5
+    for binding in bindings:
+        for subject in binding["subjects"]:
+            where = subject.get("namespace", binding["metadata"].get("namespace"))
+            assert (subject["kind"], where in NAMESPACES) == ("ServiceAccount", True), binding["metadata"]["name"]
+
+
+def unknown_kinds() -> set[str]:
+    """What the stack's roles speak of that the cluster does not have."""
+    cluster = lab.cluster()
+    known = {(resource.group, resource.plural) for resource in cluster.resources()}
+    roles = cluster.items("/apis/rbac.authorization.k8s.io/v1/clusterroles", {"labelSelector": "dapr-osm/stack=users"})
+    return {
+        f"{resource}.{group}"
+        for role in roles
+        for rule in role.get("rules") or []
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        if (group, resource.partition("/")[0]) not in known
+    }

@@ -1,0 +1,83 @@
+"""``python -m tests.faults``: make each fault that is missing in ``results.json``, then write the table.
+
+``--again ROW`` makes one anew, ``--only ROW`` no other (both by the beginning of its name), ``--table`` writes the
+table alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from settings import ROOT
+from tests.faults.rows import ROWS
+
+RESULTS: Final = Path(__file__).with_name("results.json")
+TABLE: Final = ROOT / "docs" / "faults.md"
+HEAD: Final = """# What survives what
+
+Made by `make faults` on the lab, a row at a time: each begins and ends with an inventory of the whole cluster.
+*Survived* means: the recovery (`pulumi cancel`, `pulumi up --refresh`) ended in a verified stack, a preview showed no
+change, every object with the stack's mark was in its state, and after a destroy the cluster was what it had been. Where
+a row says *then destroy*, there was no `up` in between. Seconds are of the recovery or the destroy, on two cores.
+
+| fault | runs | survived | seconds | last run |
+|---|---|---|---|---|
+"""
+
+
+def main(arguments: list[str]) -> int:
+    """Make faults and write the table; fails where something did not hold."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--again", action="append", default=[], metavar="ROW")
+    parser.add_argument("--only", action="append", default=[], metavar="ROW")
+    parser.add_argument("--table", action="store_true")
+    given = parser.parse_args(arguments)
+    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    failed = 0
+    for name, made in ROWS.items():
+        again = any(name.startswith(wanted) for wanted in given.again)
+        chosen = not given.only or any(name.startswith(wanted) for wanted in given.only)
+        if given.table or not chosen or (results.get(name, {}).get("held") and not again):
+            continue
+        print(f"{name} ...", flush=True)
+        before = results.get(name, {})
+        row: dict[str, Any] = {"runs": before.get("runs", 0) + 1, "survived": before.get("survived", 0)}
+        row["at"] = datetime.now(UTC).isoformat(timespec="minutes")
+        began = time.monotonic()
+        try:
+            row |= {"held": True, **made()}
+            row["survived"] += 1
+        except AssertionError as error:
+            failed += 1
+            row |= {"held": False, "why": str(error)[-2000:]}
+        results[name] = row
+        # At once, so that nothing is made twice when a later row breaks off.
+        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+        print(
+            f"{name}: {'held' if row['held'] else 'FAILED: ' + row['why']}, {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
+    TABLE.write_text(table(results))
+    held = [bool(results[name]["held"]) for name in ROWS if name in results]
+    print(f"{held.count(True)} passed, {held.count(False)} failed")
+    return 1 if failed else 0
+
+
+def table(results: dict[str, Any]) -> str:
+    """The table, as Markdown."""
+    lines = [
+        f"| {name} | {row['runs']} | {row['survived']} of {row['runs']} | "
+        f"{row.get('recovered', row.get('destroyed', '-'))} | {row['at'][:10]} |"
+        for name, row in ((name, results[name]) for name in ROWS if name in results)
+    ]
+    return HEAD + "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,72 @@
+"""What a stack keeps, what it protects, and what was there before it."""
+
+from __future__ import annotations
+
+import pytest
+
+from model.stage import Stage
+
+from .program import MESHED, STAGES, at, empty_cluster, run
+from .recording import Graph
+from .views import MARK, changed
+
+KEEPING = {"cluster-noted", "dapr-runtime", "dapr-definitions", "dapr-injector-ready", "teardown-check"}
+KEEPING_IN_THE_MESH = {"osm-runtime", "osm-mesh-ready"}
+HOMES = ("dapr-system", "osm-system", "dapr-test")
+
+
+def planes(graph: Graph) -> set[str]:
+    """Names of the control planes' objects, their namespaces included."""
+    return {one.name for plane in ("dapr", "osm") for one in graph.within(plane) if one.is_kubernetes}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_what_others_use_stays_and_every_step_of_a_destroy_is_told(stage: Stage) -> None:
+    one, other = at(stage), run(stage=stage.value, keepShared=True)
+    assert {made.name for made in other.objects if made.retain_on_delete} == planes(other)
+    told = KEEPING | (KEEPING_IN_THE_MESH if stage.meshed else set())
+    assert changed(one, other) == told
+    for name in told:
+        assert other[name].inputs["environment"]["OPERATION_KEEP"] == "true"
+        assert one[name].inputs["environment"]["OPERATION_KEEP"] == "false"
+    deleting = {made.name for made in other.of_type("command:local:Command") if "delete" in made.inputs}
+    assert deleting == told, "a step that deletes and was not told would take it away"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_namespaces_and_control_planes_can_be_protected(stage: Stage) -> None:
+    graph = run(stage=stage.value, protect=True)
+    assert {made.name for made in graph.objects if made.protect} == planes(graph) | {"hello-namespace"}
+    assert not [made.name for made in at(stage).everything if made.protect]
+    assert changed(at(stage), graph) == set(), "it is Pulumi's business alone"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_namespaces_that_a_team_brings_are_joined_and_left_as_they_were(stage: Stage) -> None:
+    cluster = empty_cluster()
+    homes = [home for home in HOMES if stage.meshed or home != "osm-system"]
+    for home in homes:
+        cluster.add(f"/api/v1/namespaces/{home}")
+    graph = run(stage=stage.value, existingNamespaces=homes, cluster=cluster)
+    assert not graph.of_type("kubernetes:core/v1:Namespace"), "its deletion would take everything in it along"
+    patches = {one.object_name: one for one in graph.of_type("kubernetes:core/v1:NamespacePatch")}
+    assert sorted(patches) == sorted(homes)
+    for home, one in patches.items():
+        metadata = one.inputs["metadata"]
+        assert metadata["annotations"]["pulumi.com/patchFieldManager"] == "dapr-osm", "so that only that is taken away"
+        assert not MARK.keys() & (metadata.get("labels") or {}).keys(), f"{home} is not the stack's"
+        joined = stage.meshed and home == "dapr-test"
+        assert ("openservicemesh.io/monitored-by" in (metadata.get("labels") or {})) is joined
+    told = graph["teardown-check"].inputs["environment"]["OPERATION_TEARDOWN"]
+    assert '"namespaces": []' in told, "none of them goes with the stack"
+
+
+@pytest.mark.parametrize("stage", MESHED)
+def test_only_what_made_the_namespaces_changes_where_they_are_there_already(stage: Stage) -> None:
+    cluster = empty_cluster()
+    cluster.add("/api/v1/namespaces/dapr-test")
+    graph = run(stage=stage.value, existingNamespaces=["dapr-test"], cluster=cluster)
+    assert set(graph.resources) == set(at(stage).resources)
+    assert changed(at(stage), graph) == {"hello-namespace", "teardown-check"} | (
+        {"verification-run"} if graph["verification-run"].inputs != at(stage)["verification-run"].inputs else set()
+    )

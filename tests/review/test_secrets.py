@@ -1,0 +1,250 @@
+"""No planted secret ever leaves, whatever the shape."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import string
+import urllib.parse
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from review.events import parse
+from review.markdown import Level, rendered
+from review.report import known, review
+from review.secrets import SECRET, UNKNOWN, LeakError, Mask, from_config, guard
+from tests.review.streams import BLINDED, Stream
+
+PLANTED = "pl4nted-S3cret/+=&\"'\\<x>"
+# To make a failing example smaller takes minutes here, and says no more.
+WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+
+
+def secret(value: Any) -> dict[str, Any]:
+    """As ``--show-secrets`` writes one."""
+    return {SIGNATURE: BLINDED[SIGNATURE], "plaintext": json.dumps(value)}
+
+
+SHAPES: dict[str, Callable[[str], Any]] = {
+    "what the engine marks": secret,
+    "a marked object": lambda text: secret({"deep": [text]}),
+    "a marked output": lambda text: {SIGNATURE: "d0e6a833031e9bbcd3f4e8bde6ca49a4", "value": text, "secret": True},
+    "a Secret's data": lambda text: {"kind": "Secret", "data": {"key": base64.b64encode(text.encode()).decode()}},
+    "a Secret's stringData": lambda text: {"kind": "Secret", "stringData": {"key": text}},
+    "a Secret's data, marked": lambda text: {"kind": "Secret", "data": secret({"key": text})},
+    "a Secret in a list": lambda text: {"kind": "List", "items": [{"kind": "Secret", "stringData": {"k": text}}]},
+    "a Secret in what the provider keeps": lambda text: {
+        "kind": "Secret",
+        "__inputs": {"stringData": {"key": text}},
+    },
+    "a Secret as text": lambda text: {"manifest": json.dumps({"kind": "Secret", "stringData": {"key": text}})},
+    "what the engine marks, as text": lambda text: {"manifest": json.dumps({"a": secret(text)})},
+    "what kubectl noted down": lambda text: {
+        "annotations": {
+            "kubectl.kubernetes.io/last-applied-configuration": json.dumps(
+                {"kind": "Secret", "stringData": {"key": text}}
+            )
+        }
+    },
+    "a variable that kubectl noted down": lambda text: {
+        "kubectl.kubernetes.io/last-applied-configuration": json.dumps({"env": [{"name": "TOKEN", "value": text}]})
+    },
+    "a name that speaks for itself": lambda text: {"dbPassword": text},
+    "a variable that speaks for itself": lambda text: {"env": [{"name": "API_TOKEN", "value": text}]},
+}
+
+
+def masked(raw: Any) -> str:
+    return json.dumps(Mask().value(raw), default=str)
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_a_secret_is_masked_by_structure_alone(shape: Callable[[str], Any]) -> None:
+    found = masked({"outer": [shape(PLANTED)]})
+    for form in (PLANTED, json.dumps(PLANTED)[1:-1], base64.b64encode(PLANTED.encode()).decode(), "S3cret"):
+        assert form not in found
+
+
+def test_what_is_no_secret_stays_readable() -> None:
+    plain = {"kind": "ConfigMap", "data": {"key": "value"}, "secretName": "name", "automountServiceAccountToken": True}
+    assert Mask().value(plain) == plain
+
+
+def test_what_is_unknown_is_not_taken_for_a_text() -> None:
+    assert Mask().value({"name": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"})["name"] is UNKNOWN
+    assert Mask().value({"password": "04da6b54-80e4-46f7-96ec-b56ff0331ba9"})["password"] is UNKNOWN
+    assert "04da6b54" not in Mask().value({"text": "a 04da6b54-80e4-46f7-96ec-b56ff0331ba9 in a text"})["text"]
+
+
+def test_a_marker_equals_no_text_that_anybody_could_write() -> None:
+    assert SECRET != "[secret]"  # noqa: S105 - what stands in for one
+    assert {"a": SECRET} == {"a": SECRET}
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "plain": lambda text: text,
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "base64 for addresses": lambda text: base64.urlsafe_b64encode(text.encode()).decode(),
+    "base64 of something it is in": lambda text: base64.b64encode(f"user:{text}:end".encode()).decode(),
+    "base64 of something it is in, one further": lambda text: base64.b64encode(f"users:{text}".encode()).decode(),
+    "base64 of something it is in, two further": lambda text: base64.b64encode(f"a user:{text}".encode()).decode(),
+    "in an address": lambda text: urllib.parse.quote(text, safe=""),
+    "in a form": urllib.parse.quote_plus,
+    "in JSON": lambda text: json.dumps({"a": text}),
+    "in JSON in JSON": lambda text: json.dumps({"a": json.dumps({"b": text})}),
+    "in HTML": html.escape,
+    "in hexadecimal": lambda text: text.encode().hex(),
+    "in YAML": lambda text: "'" + text.replace("'", "''") + "'",
+}
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_the_guard_finds_a_secret_in_every_form(form: Callable[[str], str]) -> None:
+    with pytest.raises(LeakError):
+        guard(f"before {form(PLANTED)} after", {PLANTED})
+
+
+@given(st.text(min_size=6, max_size=40), st.sampled_from(sorted(FORMS)))
+@settings(max_examples=150, deadline=None, phases=WITHOUT_SHRINKING)
+def test_the_guard_finds_any_secret_in_any_form(text: str, form: str) -> None:
+    if len(text.strip()) < 6 or len(text.splitlines()) != 1 or text.strip().lower() in {"default"}:
+        return
+    with pytest.raises(LeakError):
+        guard(f"x{FORMS[form](text.strip())}y", {text})
+
+
+@pytest.mark.parametrize("before", ["", "x", "xy", "xyz"])
+def test_the_guard_finds_a_short_secret_in_the_middle_of_base64(before: str) -> None:
+    with pytest.raises(LeakError):
+        guard(base64.b64encode(f"{before}update:end".encode()).decode(), {"update"})
+
+
+def test_the_guard_finds_a_key_of_several_lines_with_signs_between_them() -> None:
+    body = "\n".join(f"{letter * 10}{number}Q7xZ" for number, letter in enumerate("abcd"))
+    key = f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"
+    shown = "\n".join(f"+     {line}" for line in key.splitlines())
+    with pytest.raises(LeakError):
+        guard(shown, {key})
+    with pytest.raises(LeakError):
+        guard(f"one line of it: {body.splitlines()[2]}", {key})
+    other = "-----BEGIN PRIVATE KEY-----\nsomebody else's\n-----END PRIVATE KEY-----"
+    assert guard(other, {key}) == other, "the lines around a key are no secret"
+
+
+def test_the_guard_says_nothing_of_what_it_found() -> None:
+    with pytest.raises(LeakError) as caught:
+        guard(f"x {PLANTED}", {PLANTED, "another-one"})
+    assert "S3cret" not in str(caught.value)
+    assert str(caught.value).startswith("1 known secret would")
+
+
+def test_a_text_without_a_secret_passes_as_it_is() -> None:
+    assert guard("nothing, true, default", {PLANTED, "true", "default", ""}) == "nothing, true, default"
+
+
+# Where a value can stand in what the program says of an object.
+PLACES: dict[str, tuple[str, Callable[[dict[str, Any], Any], object]]] = {
+    "an annotation": ("smi-traffic-target", lambda i, v: i["metadata"].update(annotations={"note": v})),
+    "a ConfigMap": ("osm-chart/configmap/preset-mesh-config", lambda i, v: i["data"].update(new=v)),
+    "a variable": (
+        "hello-nodeapp-pods",
+        lambda i, v: i["spec"]["template"]["spec"]["containers"][0].update(env=[{"name": "PLAIN", "value": v}]),
+    ),
+    "an argument": (
+        "dapr-chart/deployment/dapr-operator",
+        lambda i, v: i["spec"]["template"]["spec"]["containers"][0]["args"].append(v),
+    ),
+    "a step's environment": ("verification-run", lambda i, v: i["environment"].update(OPERATION_NEW=v)),
+    "a policy": ("smi-traffic-target", lambda i, v: i["spec"].update(note=v)),
+    "a Secret": ("hello-redis-password", lambda i, v: i.update(stringData={"key": v})),
+    "a namespace's label": ("hello-namespace", lambda i, v: i["metadata"].update(labels={"team": v})),
+}
+OPERATIONS = ("update", "replace", "delete", "first")
+
+
+@given(
+    text=st.text(alphabet=string.ascii_letters + string.digits + "-_/+=.:&<>'\"\\ |`é", min_size=9, max_size=30),
+    shape=st.sampled_from(sorted(SHAPES)),
+    place=st.sampled_from(sorted(PLACES)),
+    operation=st.sampled_from(OPERATIONS),
+    level=st.sampled_from(list(Level)),
+)
+@settings(max_examples=40, deadline=None, phases=WITHOUT_SHRINKING)
+def test_no_planted_secret_is_in_a_review(text: str, shape: str, place: str, operation: str, level: Level) -> None:
+    planted = f"Zq7{text.strip()}9Kx"
+    name, put = PLACES[place]
+    stream = Stream()
+    value = SHAPES[shape](planted)
+    if place == "a Secret":
+        # What a Secret holds is text; and there everything is secret anyway.
+        value = json.dumps(value)
+    if operation in ("update", "replace"):
+        getattr(stream, operation)(name, lambda inputs: put(inputs, value))
+    else:
+        put(stream.inputs(name), value)
+        stream.update(name, lambda inputs: put(inputs, value))
+        if operation == "delete":
+            stream.delete(name)
+        else:
+            stream.first()
+    one = review(parse(stream.lines()))
+    # The structure masks it; the guard, which knows it, has nothing to refuse.
+    shown = guard(rendered([one], level), {planted})
+    assert guard(shown, known([one])) == shown
+
+
+def test_a_secret_that_the_program_forgot_to_mark_stops_the_review() -> None:
+    _, put = PLACES["an annotation"]
+    stream = Stream().update("smi-traffic-target", lambda inputs: put(inputs, PLANTED))
+    stream.update("hello-redis-password", lambda inputs: inputs.update(stringData={"key": PLANTED}))
+    one = review(parse(stream.lines()))
+    with pytest.raises(LeakError):
+        guard(rendered([one], Level.EVERYTHING), known([one]))
+
+
+def test_a_secret_in_an_error_or_a_warning_stops_the_review() -> None:
+    for severity in ("error", "warning"):
+        stream = Stream().event(diagnosticEvent={"message": f"can't use {PLANTED}", "severity": severity})
+        one = review(parse(stream.lines()))
+        with pytest.raises(LeakError):
+            guard(rendered([one], Level.VERDICT), {PLANTED})
+
+
+def test_a_preview_does_not_show_its_secrets_when_it_is_printed() -> None:
+    stream = Stream().update("hello-redis-password", lambda inputs: inputs.update(stringData={"key": PLANTED}))
+    preview = parse(stream.lines())
+    assert PLANTED in preview.known
+    assert "S3cret" not in repr(preview)
+
+
+def test_the_secrets_of_a_config_are_known_at_any_depth() -> None:
+    config = {
+        "dapr-osm:stage": {"value": "smi", "secret": False},
+        "dapr-osm:redisPassword": {"value": "hunter22", "secret": True},
+        "dapr-osm:apps": {
+            "value": '{"a":"deep-one"}',
+            "objectValue": {"a": {"env": {"X": "deep-one"}}},
+            "secret": True,
+        },
+    }
+    assert from_config(json.dumps(config)) >= {"hunter22", "deep-one"}
+    assert "smi" not in from_config(json.dumps(config))
+
+
+def test_of_an_object_with_a_secret_in_it_not_every_word_is_one() -> None:
+    apps = {
+        "shop": {"image": "shop:1", "env": {"KEY": "hunter22"}, "pod": {"env": [{"name": "LOGS", "value": "hunter23"}]}}
+    }
+    config = {"dapr-osm:apps": {"value": json.dumps(apps), "objectValue": apps, "secret": True}}
+    assert from_config(json.dumps(config)) == {"hunter22", "hunter23"}, "else no app's image could be shown any more"
+
+
+def test_something_else_in_place_of_a_config_is_refused() -> None:
+    with pytest.raises(ValueError, match="no object of settings"):
+        from_config("[]")

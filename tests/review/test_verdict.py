@@ -1,0 +1,378 @@
+"""What a reviewer is told first."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from review.changes import Op
+from review.events import parse
+from review.mesh import Mode
+from review.report import Review, review
+from review.verdict import Severity
+from tests.review import streams
+from tests.review.streams import BLINDED, UNKNOWN, Stream, real
+
+
+def reviewed(stream: Stream) -> Review:
+    return review(parse(stream.lines()))
+
+
+def said(one: Review) -> str:
+    return "\n".join(finding.what for finding in one.verdict.findings)
+
+
+def told(one: Review, severity: Severity) -> str:
+    return "\n".join(finding.what for finding in one.verdict.findings if finding.severity is severity)
+
+
+def test_nothing_changes() -> None:
+    one = reviewed(Stream())
+    assert one.verdict.severity is Severity.NOTHING
+    assert said(one) == ""
+    assert one.changes == ()
+
+
+def test_a_value_of_daprs_chart_restarts_just_that_workload() -> None:
+    one = reviewed(streams.dapr_value())
+    assert one.verdict.severity is Severity.RESTARTS
+    assert told(one, Severity.RESTARTS) == "Restarts the pods of `Deployment dapr-system/dapr-operator`."
+
+
+def test_labels_of_a_deployment_itself_restart_nothing() -> None:
+    stream = Stream().update("hello-nodeapp-pods", lambda i: i["metadata"]["labels"].update(team="shop"))
+    assert reviewed(stream).verdict.severity is Severity.SAFE
+
+
+def test_a_checksum_in_a_pod_template_restarts_pods_although_the_diff_folds_it() -> None:
+    one = reviewed(streams.exclusions())
+    restarted = told(one, Severity.RESTARTS)
+    assert "`Deployment dapr-test/nodeapp`, `Deployment dapr-test/pythonapp`" in restarted
+    assert one.diffs[one.changes[0].urn].folded == 1
+
+
+def test_what_is_only_unknown_may_restart_pods() -> None:
+    def unknown(inputs: dict[str, Any]) -> None:
+        inputs["spec"]["template"]["metadata"]["annotations"]["dapr-osm/interception"] = UNKNOWN
+
+    one = reviewed(Stream().update("hello-nodeapp-pods", unknown))
+    assert "`Deployment dapr-test/nodeapp`, unless values that are not known yet" in told(one, Severity.RESTARTS)
+
+    def known(inputs: dict[str, Any]) -> None:
+        unknown(inputs)
+        inputs["spec"]["template"]["spec"]["containers"][0]["image"] = "node:2"
+
+    one = reviewed(Stream().update("hello-nodeapp-pods", known))
+    assert told(one, Severity.RESTARTS) == "Restarts the pods of `Deployment dapr-test/nodeapp`."
+
+
+def test_a_new_pod_of_redis_is_a_loss() -> None:
+    one = reviewed(streams.redis_image())
+    assert one.verdict.severity is Severity.DESTROYS
+    assert "**all state of the apps is lost**" in told(one, Severity.DESTROYS)
+
+
+def test_a_withdrawn_policy_denies_its_call_and_restarts_its_caller() -> None:
+    one = reviewed(streams.policy_withdrawn())
+    assert one.verdict.severity is Severity.CALLS, "nothing but a permission is lost"
+    assert "**Denies** `pythonapp → nodeapp`." in told(one, Severity.CALLS)
+    assert "`pythonapp`: a connection outlives the permission" in told(one, Severity.RESTARTS)
+
+
+def test_a_caller_that_goes_is_not_restarted() -> None:
+    one = reviewed(streams.app_removed())
+    assert told(one, Severity.RESTARTS) == ""
+    assert "Ends calls of apps that go: `pythonapp → nodeapp`." in told(one, Severity.CALLS)
+    assert "Deletes, of apps: `Deployment dapr-test/pythonapp`" in told(one, Severity.DESTROYS)
+
+
+def test_an_added_permission_restarts_nobody() -> None:
+    one = reviewed(streams.policy_added())
+    assert told(one, Severity.CALLS) == "Allows calls of apps that come: `shop → nodeapp`."
+    assert told(one, Severity.RESTARTS) == ""
+
+
+def test_a_widened_policy_names_the_call_that_is_allowed_now() -> None:
+    stream = streams.policy_added()
+    # The app has been there before; only the policy is new.
+    deployed = Stream()
+    for name in ("hello-shop-pods", "hello-shop-account"):
+        deployed._steps[name] = ("same", stream._steps[name][2], stream._steps[name][2])
+
+    def expect(fields: dict[str, Any]) -> None:
+        fields["apps"].append({**fields["apps"][0], "name": "shop", "service_account": "shop"})
+        fields["calls"].append({"source": "shop", "destination": "nodeapp", "allowed": False})
+        # Denied before and after, which is no news.
+        fields["calls"].append({"source": "pythonapp", "destination": "shop", "allowed": False})
+
+    deployed.expects(expect)
+    old = deployed._steps["dapr-osm-lab"][2]
+    deployed._steps["dapr-osm-lab"] = ("same", old, copy.deepcopy(old))
+
+    def widen(inputs: dict[str, Any]) -> None:
+        inputs["spec"]["sources"].append({"kind": "ServiceAccount", "name": "shop", "namespace": "dapr-test"})
+
+    one = reviewed(deployed.update("smi-traffic-target", widen))
+    assert told(one, Severity.CALLS) == "**Allows** `shop → nodeapp`."
+
+
+def test_a_policy_for_an_account_that_nobody_has_is_told() -> None:
+    def widen(inputs: dict[str, Any]) -> None:
+        inputs["spec"]["sources"].append({"kind": "ServiceAccount", "name": "stranger", "namespace": "other"})
+
+    one = reviewed(Stream().update("smi-traffic-target", widen))
+    assert "**Allows** `other/stranger → nodeapp`" in told(one, Severity.CALLS)
+    assert "no app of this stack runs as: `other/stranger`" in told(one, Severity.CALLS)
+
+
+def test_a_policy_that_is_not_known_yet_is_no_permission_that_is_hidden() -> None:
+    one = reviewed(Stream().update("smi-traffic-target", lambda i: i["spec"].update(sources=UNKNOWN)))
+    assert "Whom these allow is not known yet: `pythodapp-traffic-target`" in told(one, Severity.CALLS)
+
+
+def test_permissive_mode_is_told_with_what_it_means() -> None:
+    one = reviewed(streams.permissive())
+    assert "**every app of the mesh may call every other**" in told(one, Severity.CALLS)
+    assert (one.before.mode, one.after.mode) == (Mode.POLICIES, Mode.PERMISSIVE)
+
+    def off(inputs: dict[str, Any]) -> None:
+        inputs["spec"]["traffic"]["enablePermissiveTrafficPolicyMode"] = False
+
+    stream = Stream()
+    stream.inputs("exclusions-patch")["spec"]["traffic"]["enablePermissiveTrafficPolicyMode"] = True
+    one = reviewed(stream.delete("smi-traffic-target").update("exclusions-patch", off))
+    assert "Turns permissive mode off" in told(one, Severity.CALLS)
+    assert "**Denies** `pythonapp → nodeapp`." in told(one, Severity.CALLS)
+
+
+def test_the_mesh_going_away_is_told() -> None:
+    stream = streams.policy_withdrawn().delete("exclusions-patch")
+    assert "**no policy holds any more**" in told(reviewed(stream), Severity.CALLS)
+
+
+def test_a_route_of_a_policy_is_told() -> None:
+    stream = Stream().update("smi-routes", lambda i: i["spec"]["matches"][0].update(pathRegex="/x"))
+    assert "`HTTPRouteGroup nodeapp-service-routes`" in told(reviewed(stream), Severity.CALLS)
+
+
+def test_what_bypasses_the_mesh_is_told() -> None:
+    one = reviewed(streams.exclusions())
+    assert "Lets past the mesh, for every pod of the mesh: `10.1.0.0/16`, `port 5432`." in told(one, Severity.CALLS)
+
+
+def test_without_a_mesh_nothing_passes_it_by() -> None:
+    for make in (Stream().first(), Stream().gone(), Stream().delete("exclusions-patch")):
+        assert "past the mesh" not in said(reviewed(make))
+        assert "back into the mesh" not in said(reviewed(make))
+
+
+def test_what_comes_back_into_the_mesh_is_told() -> None:
+    def less(inputs: dict[str, Any]) -> None:
+        inputs["spec"]["traffic"]["outboundPortExclusionList"] = [6379]
+
+    found = told(reviewed(Stream().update("exclusions-patch", less)), Severity.CALLS)
+    assert "Brings back into the mesh, for every pod of the mesh: `port 50005`, `port 8201`, `port 50006`." in found
+
+
+@pytest.mark.parametrize("ports", [UNKNOWN, [6379, UNKNOWN]])
+def test_unknown_exclusions_are_said_to_be_unknown(ports: Any) -> None:
+    def unknown(inputs: dict[str, Any]) -> None:
+        inputs["spec"]["traffic"]["outboundPortExclusionList"] = ports
+
+    one = reviewed(Stream().update("exclusions-patch", unknown))
+    assert "What bypasses the mesh is not known yet" in told(one, Severity.CALLS)
+    assert "Brings back" not in said(one), "unknown is not none"
+
+
+def test_egress_that_is_dropped_is_told() -> None:
+    stream = Stream().update("exclusions-patch", lambda i: i["spec"]["traffic"].update(enableEgress=False))
+    assert "**Drops traffic to places" in told(reviewed(stream), Severity.CALLS)
+
+
+DELETED: dict[str, str] = {
+    "dapr-chart/customresourcedefinition/components.dapr.io": "every object of that kind in the whole cluster",
+    "hello-namespace": "everything that is in it",
+    "hello-redis-server": "**all state of the apps**",
+    "dapr-chart/secret/dapr-trust-bundle": "Dapr's root certificate",
+    "dapr-chart/statefulset/dapr-scheduler-server": "jobs, reminders",
+    "dapr-runtime": "**the scheduler's volumes",
+    "osm-runtime": "**with every SMI policy and MeshConfig in the cluster**",
+    "hello-redis-component": "of state store: `Component dapr-test/statestore`",
+}
+
+
+@pytest.mark.parametrize("name", DELETED)
+def test_a_delete_says_what_is_lost_with_it(name: str) -> None:
+    one = reviewed(Stream().delete(name))
+    assert one.verdict.severity is Severity.DESTROYS
+    assert DELETED[name] in told(one, Severity.DESTROYS)
+
+
+def test_what_is_kept_on_delete_is_no_loss() -> None:
+    one = reviewed(Stream().delete("hello-namespace", retain=True))
+    assert one.verdict.severity is Severity.SAFE
+    assert "Leaves to itself, on the cluster: `Namespace dapr-test`" in said(one)
+
+
+def test_a_delete_that_pulumi_refuses_is_told_as_that() -> None:
+    one = reviewed(Stream().delete("hello-namespace", protect=True))
+    assert one.verdict.severity is Severity.STOPPED
+    assert "Pulumi refuses: it is protected." in said(one)
+
+
+def test_a_replacement_says_because_of_what() -> None:
+    def edit(inputs: dict[str, Any]) -> None:
+        inputs["spec"]["selector"]["matchLabels"]["app"] = "other"
+
+    stream = Stream().replace("hello-redis-server", edit, keys=("spec.selector",))
+    found = told(reviewed(stream), Severity.DESTROYS)
+    assert "Replaces `Deployment dapr-test/redis` (because of `spec.selector`), and with it **all state" in found
+
+
+def test_the_steps_of_a_replacement_are_one_change() -> None:
+    lines = Stream().replace("hello-nodeapp-service", lambda i: i["spec"].update(clusterIP="None")).lines()
+    more = [
+        line.replace('"op": "replace"', f'"op": "{op}"') for line in lines for op in _REPLACEMENT if "replace" in line
+    ]
+    assert len(review(parse([*more, *lines])).changes) == 1
+
+
+_REPLACEMENT = ("create-replacement", "delete-replaced")
+
+
+def test_what_the_whole_cluster_shares_is_told() -> None:
+    stream = Stream().update("osm-chart/clusterrole/osm", lambda i: i["rules"].pop())
+    assert told(reviewed(stream), Severity.CLUSTER_WIDE) == "Cluster-wide: 1 ClusterRole changed (`osm`)."
+    stream = Stream().delete("osm-chart/clusterrole/osm")
+    assert told(reviewed(stream), Severity.CLUSTER_WIDE) == "", "a delete is told as one"
+
+
+def test_the_worst_is_told_first() -> None:
+    stream = (
+        streams.exclusions().delete("hello-redis-server").update("osm-chart/clusterrole/osm", lambda i: i.pop("rules"))
+    )
+    # Found last, and yet a loss.
+    stream.update("hello-nodeapp-pods", lambda inputs: inputs["spec"].update(replicas=0))
+    severities = [finding.severity for finding in reviewed(stream).verdict.findings]
+    assert severities == sorted(severities, reverse=True)
+    assert severities[0] is Severity.DESTROYS
+
+
+def test_a_secret_that_changes_is_told_without_its_value() -> None:
+    stream = Stream().update("hello-redis-password", lambda i: i.update(data=BLINDED), paths=("data",))
+    one = reviewed(stream)
+    assert "Secret values change, which are not shown: `Secret dapr-test/hello-redis-password-" in said(one)
+    assert one.changes[0].secret_paths == ("data",)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "path"),
+    [
+        ({"data": BLINDED}, "data"),
+        ({"data": BLINDED}, 'data["redis.conf"]'),
+        ({"stringData": {"redis.conf": "x"}}, 'stringData["redis.conf"]'),
+        ({"stringData": {"other": "x"}}, "stringData.gone"),
+        ({"list": [{"value": BLINDED}]}, "list[0].value"),
+    ],
+)
+def test_a_secret_that_changes_is_found_by_its_path(inputs: dict[str, Any], path: str) -> None:
+    stream = Stream().update("hello-redis-password", lambda i: i.update(inputs), paths=(path, "metadata.labels"))
+    assert reviewed(stream).changes[0].secret_paths == (path,)
+
+
+def test_scaling_to_nothing_is_a_loss() -> None:
+    stream = Stream().update("hello-nodeapp-pods", lambda i: i["spec"].update(replicas=0))
+    assert "`Deployment dapr-test/nodeapp` has 0 pods instead of 1." in told(reviewed(stream), Severity.DESTROYS)
+    stream = Stream().update("hello-nodeapp-pods", lambda i: i["spec"].update(replicas=2.0))
+    assert "`Deployment dapr-test/nodeapp` has 2 pods instead of 1." in told(reviewed(stream), Severity.SAFE)
+
+
+def test_steps_alone_are_not_nothing() -> None:
+    stream = Stream().update("verification-run", lambda i: i["environment"].update(OPERATION_COVERS="0"))
+    one = reviewed(stream)
+    assert one.verdict.severity is Severity.SAFE
+    assert "Runs steps again: `verification-run`." in said(one)
+
+
+def test_a_policy_pack_that_is_violated_stops_the_deploy() -> None:
+    violation = {"policyName": "no-latest", "message": "image is latest", "resourceUrn": "a::b::c::hello-nodeapp-pods"}
+    one = reviewed(Stream().event(policyEvent={**violation, "enforcementLevel": "mandatory"}))
+    assert one.verdict.severity is Severity.STOPPED
+    assert "The policy `no-latest` is not kept at `hello-nodeapp-pods`: `image is latest`" in said(one)
+    one = reviewed(Stream().event(policyEvent={**violation, "enforcementLevel": "advisory"}))
+    assert one.verdict.severity is Severity.SAFE
+
+
+@pytest.mark.parametrize("how", ["cut off", "failed", "an error"])
+def test_a_preview_that_did_not_come_to_its_end_is_no_all_clear(how: str) -> None:
+    stream = Stream()
+    if how == "cut off":
+        stream.finished = False
+    elif how == "failed":
+        stream.result = "failed"
+    else:
+        stream.event(diagnosticEvent={"message": "error", "severity": "error"})
+    assert reviewed(stream).verdict.severity is Severity.STOPPED
+
+
+def test_a_destroy_says_that_all_goes() -> None:
+    one = reviewed(streams.SCENARIOS["gone"]())
+    assert one.verdict.findings[0].what == "**Takes the whole stack away**."
+    assert one.after.mode is Mode.NONE
+
+
+def drifted(edit: Callable[[dict[str, Any]], object] | None) -> Stream:
+    """A refresh that found an edit, or that nothing is there."""
+    stream = Stream()
+    _, old, _ = stream._steps["hello-nodeapp-service"]
+    old = {**old, "outputs": copy.deepcopy(old["inputs"])}
+    new = copy.deepcopy(old)
+    if edit is not None:
+        edit(new["outputs"])
+    stream._steps["hello-nodeapp-service"] = ("refresh", old, new if edit else None)
+    return stream
+
+
+def test_what_was_edited_by_hand_is_told() -> None:
+    one = reviewed(drifted(lambda outputs: outputs["spec"].update(selector={"app": "other"})))
+    assert "**Edited by hand on the cluster**: `Service dapr-test/nodeapp`." in said(one)
+    assert "+     app: other" in one.diffs[one.changes[0].urn].lines
+
+
+def test_an_edit_that_is_repaired_is_shown_as_it_was_found() -> None:
+    found = drifted(lambda outputs: outputs["spec"].update(selector={"app": "other"}))
+    refresh = [line for line in found.lines() if '"op": "refresh"' in line]
+    stream = Stream()
+    stream.inputs("hello-nodeapp-service")["spec"]["selector"] = {"app": "other"}
+    stream.update("hello-nodeapp-service", lambda inputs: inputs["spec"].update(selector={"app": "node"}))
+    one = review(parse([*refresh, *stream.lines()]))
+    (change,) = one.changes
+    assert change.op is Op.UPDATE
+    assert one.diffs[change.urn].lines[-2:] == ("-     app: other", "+     app: node")
+
+
+def test_what_nobody_declared_is_no_drift() -> None:
+    assert reviewed(drifted(lambda outputs: outputs.update(status={"x": 1}))).changes == ()
+    assert reviewed(drifted(lambda outputs: outputs["spec"].update(sessionAffinity="None"))).changes == ()
+
+
+def test_what_was_deleted_by_hand_is_told() -> None:
+    assert "**Edited by hand on the cluster**: `Service dapr-test/nodeapp`." in said(reviewed(drifted(None)))
+
+
+def test_a_real_first_install_is_told_as_one() -> None:
+    one = review(parse(real("first-install")))
+    assert one.verdict.severity is Severity.CLUSTER_WIDE
+    assert "Installs the whole stack with `dapr 1.18.1`, `osm 1.2.4` at the stage `smi`." in said(one)
+    assert "7 CustomResourceDefinitions created" in said(one)
+    assert "`dapr-sidecar-injector` is asked about new pods of the whole cluster" in said(one)
+    assert len(one.objects) == 74
+
+
+def test_a_real_refusal_quotes_its_error() -> None:
+    one = review(parse(real("refused")))
+    assert one.verdict.severity is Severity.STOPPED
+    assert "would take over what is not its own" in one.preview.errors[0]

@@ -1,0 +1,131 @@
+"""A stack of an earlier version, with Helm releases, is brought over without an uninstall."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from bring_over import bring_over, manifest_paths, object_paths, releases, runtime_paths, without_resources
+from cluster.errors import OperationError
+from model.owner import Owner, mark_of
+
+from .fake_cluster import CRDS, FakeCluster
+
+OWNER = Owner(stack="dev")
+SECRETS = "/api/v1/namespaces/dapr-system/secrets"
+DEPLOYMENT = "/apis/apps/v1/namespaces/dapr-system/deployments/dapr-sentry"
+APP = "/apis/apps/v1/namespaces/dapr-test/deployments/nodeapp"
+
+
+def record(version: int, *manifest: dict[str, Any]) -> dict[str, Any]:
+    """A release as Helm keeps it."""
+    content = json.dumps({"manifest": yaml.safe_dump_all(manifest)}).encode()
+    packed = base64.b64encode(base64.b64encode(gzip.compress(content))).decode()
+    labels = {"owner": "helm", "name": "dapr", "version": str(version)}
+    return {"metadata": {"labels": labels}, "data": {"release": packed}}
+
+
+SENTRY = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "dapr-sentry"}}
+ROLE = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRole",
+    "metadata": {"name": "dapr-injector", "namespace": "dapr-system"},
+}
+HOOK = {
+    "apiVersion": "batch/v1",
+    "kind": "Job",
+    "metadata": {"name": "osm-cleanup", "annotations": {"helm.sh/hook": "post-delete"}},
+}
+STATE: dict[str, Any] = {
+    "version": 3,
+    "deployment": {
+        "secrets_providers": {"type": "passphrase"},
+        "pending_operations": [{}],
+        "resources": [
+            {"type": "pulumi:pulumi:Stack"},
+            {
+                "type": "kubernetes:helm.sh/v3:Release",
+                "outputs": {"name": "dapr", "namespace": "dapr-system", "kind": "Release"},
+            },
+            {
+                "type": "kubernetes:apps/v1:Deployment",
+                "outputs": {
+                    "apiVersion": "apps/v1",
+                    "kind": "Deployment",
+                    "metadata": {"name": "nodeapp", "namespace": "dapr-test", "uid": "1"},
+                },
+            },
+            {
+                "type": "kubernetes:config.openservicemesh.io/v1alpha2:MeshConfigPatch",
+                "outputs": {
+                    "apiVersion": "config.openservicemesh.io/v1alpha2",
+                    "kind": "MeshConfig",
+                    "metadata": {"name": "osm-mesh-config", "namespace": "osm-system", "uid": "2"},
+                },
+            },
+            {
+                "type": "command:local:Command",
+                "inputs": {"create": "record-cluster-wide"},
+                "outputs": {
+                    "stdout": json.dumps(
+                        {"customresourcedefinitions": {"components.dapr.io": False, "theirs.io": True}}
+                    )
+                },
+            },
+        ],
+    },
+}
+
+
+def test_the_state_tells_its_releases_its_objects_and_what_it_brought_beside_them() -> None:
+    assert [(found.namespace, found.name) for found in releases(STATE)] == [("dapr-system", "dapr")]
+    assert list(object_paths(STATE)) == [APP], "a patch's object is not the stack's"
+    assert list(runtime_paths(STATE)) == [f"{CRDS}/components.dapr.io"], "what was there before stays somebody else's"
+
+
+def test_a_releases_objects_are_those_of_its_manifest_but_hooks() -> None:
+    assert list(manifest_paths(record(1, SENTRY, ROLE, HOOK), "dapr-system")) == [
+        DEPLOYMENT,
+        "/apis/rbac.authorization.k8s.io/v1/clusterroles/dapr-injector",
+    ]
+
+
+def test_everything_gets_the_mark_and_helms_records_go() -> None:
+    fake = FakeCluster()
+    helms = {"labels": {"app.kubernetes.io/managed-by": "Helm"}, "annotations": {"meta.helm.sh/release-name": "dapr"}}
+    fake.add(DEPLOYMENT, metadata=helms)
+    fake.add(APP)
+    fake.add(f"{CRDS}/components.dapr.io")
+    fake.add(f"{CRDS}/theirs.io")
+    fake.add(f"{SECRETS}/sh.helm.release.v1.dapr.v1", **record(1, ROLE))
+    fake.add(f"{SECRETS}/sh.helm.release.v1.dapr.v2", **record(2, SENTRY))
+    assert bring_over(fake, STATE, OWNER) == 3
+    for path in (DEPLOYMENT, APP, f"{CRDS}/components.dapr.io"):
+        assert mark_of(fake.objects[path]["metadata"]) == "dev"
+    assert "app.kubernetes.io/managed-by" not in fake.objects[DEPLOYMENT]["metadata"]["labels"]
+    assert not fake.objects[DEPLOYMENT]["metadata"]["annotations"]
+    assert mark_of(fake.objects[f"{CRDS}/theirs.io"]["metadata"]) is None
+    assert not [path for path in fake.objects if "sh.helm.release" in path]
+    assert DEPLOYMENT not in fake.deleted, "nothing is uninstalled"
+
+
+def test_a_stack_without_releases_is_left_alone() -> None:
+    fake = FakeCluster()
+    with pytest.raises(OperationError, match="there is nothing to bring over"):
+        bring_over(fake, without_resources(STATE), OWNER)
+    assert not fake.patched
+
+
+def test_the_new_state_has_the_stacks_secrets_provider_and_nothing_else() -> None:
+    empty = without_resources(STATE)
+    assert empty["deployment"] == {
+        "secrets_providers": {"type": "passphrase"},
+        "pending_operations": [],
+        "resources": [],
+    }
+    assert STATE["deployment"]["resources"], "what was exported stays as it is"

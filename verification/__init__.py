@@ -1,0 +1,1 @@
+"""Whether the cluster does what a stage promises. Nothing here changes anything."""
