@@ -88,21 +88,13 @@ class Right:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
+class Made(Named):
     """An object that the stack makes.
 
     Attributes:
-        api_version: Its API group and version.
-        kind: Its kind.
-        namespace: Its namespace, or None.
-        name: Its name.
         rules: What it grants, where it is a Role or a ClusterRole.
     """
 
-    api_version: str
-    kind: str
-    namespace: str | None
-    name: str
     rules: Sequence[Mapping[str, Any]] = field(default=(), compare=False)
 
     @classmethod

@@ -17,6 +17,7 @@ from cluster.errors import ApiError, OperationError, lines
 from cluster.kinds import CRDS, PATHS, path_of
 from model import names
 from model.chart import CRD, ChartObject
+from model.inventory import Named
 from model.owner import Owner, mark_of, was_there_before
 
 FIELD_MANAGER: Final = "dapr-osm-preflight"
@@ -24,21 +25,13 @@ HELM_RELEASE: Final = "owner=helm"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Wanted(Named):
     """An object that the stack will make.
 
     Attributes:
-        api_version: Its API group and version.
-        kind: Its kind.
-        namespace: Its namespace, or None.
-        name: Its name.
         body: The whole object where another content may matter: a CustomResourceDefinition's.
     """
 
-    api_version: str
-    kind: str
-    namespace: str | None
-    name: str
     body: Object | None = field(default=None, compare=False)
 
     @classmethod
