@@ -23,8 +23,9 @@ from components import (
 )
 from model.apps import NODE_APP
 from model.exclusions import NO_EXCLUSIONS
-from model.expectation import expectation, sidecars
+from model.expectation import sidecars
 from model.versions import OSM_RELEASE
+from settings import VERSION
 from stack import stack
 
 # Everything is looked at before anything is made: config, cluster, charts, and whose the names are.
@@ -160,22 +161,13 @@ if osm is not None and stage.enforces:
     digests.append(policies.digest)
 
 # Steps 1, 9 and 10: does it do what the stage says?
-expected = expectation(
-    stage,
-    stack=this.owner.stack,
-    dapr=settings.dapr,
-    osm=OSM_RELEASE,
-    apps=settings.apps,
-    policies=list(settings.policies.values()),
-    seconds=settings.verify_seconds,
-    level=settings.verify,
-)
 verification = Verification(
     "verification",
     VerificationArgs(
         connection=connection,
-        expectation=expected,
+        expectation=this.expectation,
         covers=digests,
+        bare=this.bare,
         after=components,
     ),
 )
@@ -186,20 +178,20 @@ TeardownGuard(
     TeardownGuardArgs(
         connection=connection,
         stack=this.teardown,
-        keep_shared=settings.keep_shared,
         after=[identity, *components, verification],
+        protect=settings.protect,
     ),
 )
 
 # What an operator asks first.
 pulumi.export("stage", stage.value)
-pulumi.export("versions", {"dapr": dapr.version} | ({"osm": osm.version} if osm else {}))
+pulumi.export("versions", {"program": VERSION, "dapr": dapr.version} | ({"osm": osm.version} if osm else {}))
 pulumi.export(
     "namespaces",
     {"dapr": dapr.namespace, "apps": list(apps.namespaces.values())} | ({"osm": osm.namespace} if osm else {}),
 )
 pulumi.export("exclusions", exclusions.exclusions if exclusions else NO_EXCLUSIONS.explained())
 pulumi.export("verification", verification.findings)
-pulumi.export("expectation", expected.to_json())
+pulumi.export("expectation", this.expectation.to_json())
 if node := settings.apps.get(NODE_APP):
     pulumi.export("watchOrders", f"kubectl logs -n {node.namespace} deploy/{node.name} -c {node.container} -f")

@@ -1,19 +1,16 @@
-"""Both charts, rendered for this stack and this cluster by the Kubernetes provider."""
+"""Both charts, rendered for this stack and this cluster by the Kubernetes provider, however that is asked."""
 
 from __future__ import annotations
 
 import base64
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
-
-import pulumi
-import pulumi_kubernetes as k8s
 
 from model import helm_values, names
 from model.chart import ChartObject, chart_objects
@@ -21,7 +18,9 @@ from model.owner import Owner
 from model.versions import OSM_RELEASE
 from settings import Chart, Settings
 
-TOKEN: Final = "kubernetes:helm:template"  # noqa: S105 - an invoke's name
+Render = Callable[[str], Any]
+"""Asks the provider's ``kubernetes:helm:template``: its options as JSON; a list of objects, or None."""
+
 # What a message says first where a chart can't be had.
 FETCH: Final = "failed to pull chart"
 
@@ -35,13 +34,13 @@ class Renderer:
     """Renders charts as Helm would, with the cluster's version and APIs.
 
     Attributes:
-        provider: The Kubernetes provider.
+        render: Asks the Kubernetes provider.
         owner: The stack.
         pull_secret: Name of the Secret that control planes pull images with, or None.
         credentials: What private charts are fetched with: ``username``, ``password``, ``caCert``; empty for none.
     """
 
-    provider: k8s.Provider
+    render: Render
     owner: Owner
     pull_secret: str | None
     credentials: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -83,10 +82,7 @@ class Renderer:
                 "values": values,
                 "version": chart.version,
             }
-            answer = pulumi.runtime.invoke(
-                TOKEN, {"jsonOpts": json.dumps(options)}, opts=pulumi.InvokeOptions(provider=self.provider)
-            ).value
-        found: Any = (answer or {}).get("result")
+            found = self.render(json.dumps(options))
         if not found:
             raise ChartError(f"dapr-osm:{key}: {chart.source} {chart.version} renders to nothing")
         return [item for item in found if item]

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pulumi
 
+from cluster.errors import OperationError
+
 TOKEN: Final = "pulumi:pulumi:readStackResourceOutputs"  # noqa: S105 - an invoke's name
 COMMAND: Final = "command:local:Command"
 NOTED: Final = "cluster-noted"
+
+TRIES: Final = 20
+PAUSE: Final = 0.25
+"""Seconds between two tries."""
 
 Key = tuple[str, str, str]
 """Kind, namespace ("" for none), name."""
@@ -25,25 +32,41 @@ class Deployed:
         cluster: The UID of the cluster that the stack is on, or None where no ``up`` has noted it yet.
         objects: The UIDs of all Kubernetes objects of the stack, by kind, namespace and name.
         commands: What each Command printed, by its name.
+        steps: What each Command was told and printed, by its name.
         releases: Names of Helm releases, which only earlier versions of this program made.
     """
 
     cluster: str | None
     objects: Mapping[Key, str]
     commands: Mapping[str, str]
+    steps: Mapping[str, Mapping[str, Any]]
     releases: tuple[str, ...]
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nothing was deployed yet."""
-        return not self.objects and not self.commands
 
 
 def read() -> Deployed:
-    """Read the running stack's state; nothing where it has none yet."""
-    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    answer: Any = pulumi.runtime.invoke(TOKEN, {"stackName": name}).value
+    """Read the running stack's state; nothing where it has none yet.
+
+    Raises:
+        OperationError: The engine can't read it, also when asked several times.
+    """
+    answer = _answer(f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}")
     return parse((answer or {}).get("outputs") or {})
+
+
+def _answer(stack: str) -> Any:
+    # A backend of files writes what describes a state's file in place, and the engine saves the state while the
+    # program begins: a read in that moment finds an empty file.
+    for tries_left in reversed(range(TRIES)):
+        try:
+            return pulumi.runtime.invoke(TOKEN, {"stackName": stack}).value
+        except Exception as error:
+            if not tries_left:
+                raise OperationError(
+                    f"the state of the stack {stack} could not be read, so nothing was touched: {error}. "
+                    "Run it again; if it stays, `pulumi stack export` says whether the backend can be read at all."
+                ) from error
+            time.sleep(PAUSE)
+    raise AssertionError("the last try returns or raises")
 
 
 def parse(resources: Mapping[str, Any]) -> Deployed:
@@ -54,6 +77,7 @@ def parse(resources: Mapping[str, Any]) -> Deployed:
         cluster=None if noted is None else str(json.loads(noted)["cluster"]),
         objects=dict(_objects(resources)),
         commands=commands,
+        steps={_name(urn): found.get("outputs") or {} for urn, found in resources.items() if found["type"] == COMMAND},
         releases=tuple(
             _name(urn) for urn, found in resources.items() if found["type"] == "kubernetes:helm.sh/v3:Release"
         ),

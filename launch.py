@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 # An interpreter with all of these is the project's own; one of a system may have some, and older ones.
-NEEDED = ("pulumi_command", "urllib3", "yaml")
+NEEDED = ("pulumi_command", "pydantic", "urllib3", "yaml")
 OLDEST = (3, 11)
 PROBE = f"""
 import sys

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pulumi
@@ -15,22 +16,30 @@ import deployed
 from charts import ChartError, Renderer
 from cluster.client import Cluster
 from cluster.errors import OperationError
-from cluster.kinds import CRDS
 from cluster.kubeconfig import check_context, check_reachable
 from components.connection import provider
 from components.control_plane import InstalledChart
+from components.digest import digest
+from components.verification import BARE
 from deployed import Deployed
-from model import helm_values, inventory, names
-from model.chart import ChartObject, UnknownHookError, marked_as_kept
-from model.inventory import Named
+from model import names
+from model.arguments import Teardown
+from model.chart import UnknownHookError, marked_as_kept
+from model.expectation import Expectation, expectation
 from model.owner import Owner
 from model.versions import DAPR_RELEASES, OSM_RELEASE
-from preflight import needs, ownership, preconditions, rights
+from preflight import report
+from preflight.checks import examine
+from preflight.subject import State, Subject
 from settings import PROJECT, Settings, SettingsError, load
 from steps import identity
-from steps.teardown import Stack as TeardownStack
+from verification.pods import bare
 
 OSM_RUNTIME = "osm-runtime"
+VERIFICATION = "verification-run"
+TEMPLATE = "kubernetes:helm:template"
+# What stops an update stops a destroy that runs the program; without it the Commands still guard the cluster.
+DESTROY = "To destroy the stack all the same: pulumi destroy --run-program=false"
 # Set to the stack's name where what carries its mark is its own, although its state does not know: the state was lost,
 # or comes from an earlier version (`make bring-over`). Once, so it is no setting.
 TAKE_OVER = "DAPR_OSM_TAKE_OVER"
@@ -62,7 +71,9 @@ class Stack:
         provider: The Kubernetes provider.
         dapr: Dapr's chart.
         osm: OSM's chart; of no object where the stage has no mesh.
-        teardown: What of the stack matters to others when it goes, as JSON.
+        expectation: What has to be seen of it on the cluster.
+        bare: Fingerprint of the pods that lack a sidecar, else of those that the last verification was about, or "".
+        teardown: What of the stack matters to others when it goes.
     """
 
     settings: Settings
@@ -71,7 +82,9 @@ class Stack:
     provider: k8s.Provider
     dapr: InstalledChart
     osm: InstalledChart
-    teardown: str
+    expectation: Expectation
+    bare: str
+    teardown: Teardown
 
 
 def stack() -> Stack:
@@ -103,30 +116,31 @@ def _stack() -> Stack:
         )
     if state.cluster is not None and state.cluster != (found := cluster.uid()):
         raise OperationError(identity.other_cluster(state.cluster, found, cluster.server))
-    preconditions.check(
-        cluster,
-        release=settings.dapr,
-        namespaces=settings.namespaces,
-        scheduler_storage=helm_values.scheduler_storage(settings.dapr_values),
-        owner=owner,
-    )
     _warn(settings)
     reached = provider(settings.kube_context)
     renderer = Renderer(
-        provider=reached,
+        render=partial(_rendered, reached),
         owner=owner,
         pull_secret=names.REGISTRY_CREDENTIALS if settings.registry_credentials else None,
         credentials=_chart_credentials(settings),
     )
-    dapr = renderer.dapr(settings)
-    osm = renderer.osm(settings) if settings.stage.meshed else ()
-    verdict = ownership.check(cluster, _claim(settings, owner, state, [*dapr, *osm]))
+    known = _known(state, owner)
+    try:
+        dapr = renderer.dapr(settings)
+        osm = renderer.osm(settings) if settings.stage.meshed else ()
+    except (ChartError, UnknownHookError) as error:
+        # What is wrong with the cluster may be why, and is told as well.
+        _examine(Subject(cluster=cluster, settings=settings, owner=owner, state=known), str(error))
+        raise
+    subject = Subject(cluster=cluster, settings=settings, owner=owner, state=known, dapr=dapr, osm=osm)
+    _examine(subject)
+    verdict = subject.judged.verdict
     installed = InstalledChart(
         objects=marked_as_kept((item for item in dapr if item.name not in verdict.left_alone), verdict.kept),
         kept=verdict.kept,
         secret=settings.secret_dapr_values,
     )
-    _check_rights(cluster, settings, [*installed.objects, *osm])
+    expected = _expectation(settings, owner)
     return Stack(
         settings=settings,
         secrets=_secrets(settings),
@@ -134,8 +148,37 @@ def _stack() -> Stack:
         provider=reached,
         dapr=installed,
         osm=InstalledChart(objects=osm, secret=settings.secret_osm_values),
-        teardown=_teardown(settings, owner, installed),
+        expectation=expected,
+        bare=_bare(cluster, expected, state),
+        teardown=_teardown(subject, installed),
     )
+
+
+def _expectation(settings: Settings, owner: Owner) -> Expectation:
+    return expectation(
+        settings.stage,
+        stack=owner.stack,
+        dapr=settings.dapr,
+        osm=OSM_RELEASE,
+        apps=settings.apps,
+        policies=list(settings.policies.values()),
+        seconds=settings.verify_seconds,
+        level=settings.verify,
+    )
+
+
+def _bare(cluster: Cluster, expected: Expectation, state: Deployed) -> str:
+    last = state.steps.get(VERIFICATION, {})
+    before = str((last.get("environment") or {}).get(BARE, ""))
+    # Where something else is expected now than was verified last, pods come and a verification anyway.
+    found = bare(cluster, expected) if last.get("stdin") == expected.to_json() else {}
+    if not found:
+        return before
+    pulumi.log.warn(
+        "an `up` replaces these pods and verifies anew, since each was made without its sidecars: "
+        + "; ".join(f"{pod.partition(' ')[0]} lacks {lacking}" for pod, lacking in found.items())
+    )
+    return digest(sorted(found))
 
 
 def _warn(settings: Settings) -> None:
@@ -175,81 +218,54 @@ def _chart_credentials(settings: Settings) -> dict[str, str]:
     return {key: str(value) for key, value in given.items() if value not in (None, "")}
 
 
-def _own_objects(settings: Settings) -> Iterator[Named]:
-    return inventory.own_objects(
-        settings.stage,
-        where=settings.namespaces,
-        apps=settings.apps,
-        policies=settings.policies.values(),
-        route=settings.dapr.route,
-        existing=settings.existing_namespaces,
-        registry_credentials=settings.registry_credentials,
-    )
+def _rendered(reached: k8s.Provider, options: str) -> Any:
+    """What a chart renders to, as the provider has it."""
+    answer = pulumi.runtime.invoke(TEMPLATE, {"jsonOpts": options}, opts=pulumi.InvokeOptions(provider=reached)).value
+    return (answer or {}).get("result")
 
 
-def _claim(settings: Settings, owner: Owner, state: Deployed, charts: Iterable[ChartObject]) -> ownership.Claim:
-    """Everything that the stack wants to be its own."""
-    wanted = [
-        ownership.Wanted(api_version=item.api_version, kind=item.kind, namespace=item.namespace, name=item.name)
-        for item in _own_objects(settings)
-    ]
-    return ownership.Claim(
-        owner=owner,
-        wanted=[*wanted, *(ownership.Wanted.of(item) for item in charts)],
-        runtime={**names.OSM_WEBHOOKS, CRDS: OSM_RELEASE.crds} if settings.stage.meshed else {},
+def _known(state: Deployed, owner: Owner) -> State:
+    """What the stack's own state knows that matters to the checks."""
+    return State(
         begun=OSM_RUNTIME in state.commands,
         # The note comes before everything else: where it is missing, nothing here was made by this state.
         noted=state.cluster is not None or os.environ.get(TAKE_OVER) == owner.stack,
-        known=state.objects,
-        namespaces=_namespaces(settings),
-        take_over_definitions=settings.take_over_crds,
-        existing_namespaces=settings.existing_namespaces,
+        objects=state.objects,
     )
 
 
-def _check_rights(cluster: Cluster, settings: Settings, charts: Iterable[ChartObject]) -> None:
-    """Whoever may only look may still have a preview, with what he lacks as a warning."""
-    problem = rights.problem(cluster, needs.needed(_plan(settings, charts)))
-    if problem is None:
-        return
-    if not pulumi.runtime.is_dry_run():
-        raise OperationError(problem)
-    pulumi.log.warn(problem)
+def _examine(subject: Subject, *wrong: str) -> None:
+    """Look at the cluster. Whoever may only look may still have a preview, with what he lacks as a warning.
+
+    Args:
+        subject: The stack.
+        wrong: What is known to be wrong already.
+
+    Raises:
+        OperationError: Something is; says all of it.
+    """
+    found, preview = examine(subject), pulumi.runtime.is_dry_run()
+    refused = report.refusal(found, subject.owner.stack, preview=preview)
+    if wrong or refused:
+        refusal = "\n".join([*wrong, *([refused] if refused else [])])
+        raise OperationError(f"{refusal}\n{DESTROY}" if subject.state.objects else refusal)
+    warning = report.warning(found, preview=preview)
+    if warning is not None:
+        pulumi.log.warn(warning)
 
 
-def _plan(settings: Settings, charts: Iterable[ChartObject]) -> needs.Plan:
-    where = settings.namespaces
-    storage = helm_values.scheduler_storage(settings.dapr_values)
-    return needs.Plan(
-        stage=settings.stage,
-        where=where,
-        apps=tuple(dict.fromkeys([where.apps, *(app.namespace for app in settings.apps.values())])),
-        own=tuple(_namespaces(settings)),
-        existing=tuple(sorted(settings.existing_namespaces)),
-        release=settings.dapr,
-        volumes=bool(settings.dapr.scheduler) and not storage.in_memory,
-        verify=settings.verify,
-        read_all_secrets=settings.read_all_secrets,
-        objects=[*map(needs.Made.of, _own_objects(settings)), *map(needs.Made.of, charts)],
-    )
-
-
-def _teardown(settings: Settings, owner: Owner, dapr: InstalledChart) -> str:
-    meshed = settings.stage.meshed
-    return TeardownStack(
-        owner=owner,
-        dapr_namespace=settings.namespaces.dapr,
-        osm_namespace=settings.namespaces.osm if meshed else None,
+def _teardown(subject: Subject, dapr: InstalledChart) -> Teardown:
+    where, meshed = subject.settings.namespaces, subject.meshed
+    return Teardown(
+        dapr_namespace=where.dapr,
+        osm_namespace=where.osm if meshed else None,
         definitions={
-            settings.namespaces.dapr: [name for name in dapr.definitions if name not in dapr.kept],
-            **({settings.namespaces.osm: OSM_RELEASE.crds} if meshed else {}),
+            where.dapr: tuple(name for name in dapr.definitions if name not in dapr.kept),
+            **({where.osm: OSM_RELEASE.crds} if meshed else {}),
         },
-        namespaces=_namespaces(settings),
-    ).to_json()
-
-
-def _namespaces(settings: Settings) -> list[str]:
-    return inventory.namespaces(settings.stage, settings.namespaces, settings.apps, settings.existing_namespaces)
+        namespaces=tuple(subject.namespaces),
+        keep=subject.settings.keep_shared,
+    )
 
 
 def _all_config() -> dict[str, str]:

@@ -130,7 +130,7 @@ class Cluster:
             try:
                 reply = self._transport.send(method, address, headers=headers, body=sent, seconds=REQUEST_TIMEOUT)
             except urllib3.exceptions.HTTPError as error:
-                if pause is None or not _may_repeat(error, changes=changes):
+                if pause is None or not _may_repeat(error, changes=changes) or _hangs(error, query or {}):
                     raise OperationError(f"the cluster does not answer at {self._transport.server}: {error}") from error
                 time.sleep(pause)
                 continue
@@ -148,7 +148,7 @@ class Cluster:
     def items(self, path: str, query: Mapping[str, Any] | None = None) -> list[Object]:
         """A list's items; none where the kind does not exist."""
         found = self.get(path, query)
-        return list(found["items"]) if found else []
+        return list((found or {}).get("items") or [])
 
     def partial(self, path: str) -> Object | None:
         """One object's metadata alone, or None where there is none: no Secret's content ever gets here."""
@@ -160,7 +160,7 @@ class Cluster:
         asked: dict[str, Any] = {**(query or {}), "limit": PAGE}
         while True:
             page = _or_none(lambda: self.exchange("GET", path, asked, accept=PARTIAL_LIST))
-            found += page["items"] if page else []
+            found += (page or {}).get("items") or []
             more = page and page.get("metadata", {}).get("continue")
             if not more:
                 return found
@@ -277,6 +277,22 @@ class Cluster:
         query = {"container": container, "sinceSeconds": since_seconds, "timestamps": "true"}
         return self._read_log(namespace, pod, query)
 
+    def log(
+        self, namespace: str, pod: str, container: str, *, lines: int, size: int, previous: bool = False
+    ) -> list[str]:
+        """The end of a container's log, with timestamps; none if it hasn't started.
+
+        Args:
+            namespace: The pod's namespace.
+            pod: Its name.
+            container: The container.
+            lines: So many lines at the most.
+            size: So many bytes at the most.
+            previous: Whether it is about the container that ran before the present one.
+        """
+        query = {"container": container, "tailLines": lines, "limitBytes": size, "timestamps": "true"}
+        return self._read_log(namespace, pod, query | ({"previous": "true"} if previous else {}))
+
     def last_words(self, namespace: str, pod: str, container: str, lines: int) -> list[str]:
         """The last lines of the container that ran before the present one; none if there was none."""
         return self._read_log(namespace, pod, {"container": container, "previous": "true", "tailLines": lines})
@@ -335,6 +351,11 @@ def _may_repeat(error: urllib3.exceptions.HTTPError, *, changes: bool) -> bool:
         # A server that goes away amid the greeting, not one that shows the wrong certificate.
         return not changes and isinstance(error.args[0] if error.args else None, ssl.SSLEOFError)
     return not changes
+
+
+def _hangs(error: urllib3.exceptions.HTTPError, query: Mapping[str, Any]) -> bool:
+    """Whether a dry run waits for a webhook of somebody's that does not answer; it would again."""
+    return query.get("dryRun") == "All" and isinstance(error, urllib3.exceptions.ReadTimeoutError)
 
 
 # Statuses of a server, or of a load balancer before it, that will likely answer in a moment.

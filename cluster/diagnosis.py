@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
 from cluster.client import Cluster, Object, parallel
 from cluster.errors import ApiError
+from model.quantity import quantity
 
 # So many lines of a crashed container's log are told, and so much of them.
 LAST_LINES: Final = 3
@@ -22,6 +23,12 @@ LAST_LETTERS: Final = 400
 # A refusal that may have been one moment's counts as certain when it came so often, over so many seconds.
 OFTEN: Final = 5
 LONG_SECONDS: Final = 20
+# A registry of a name that nobody knows has been asked four times by then.
+UNKNOWN_HOST_SECONDS: Final = 60
+# A container that ended so often is put off for minutes; it has had its time to find what it waits for.
+CRASHES: Final = 5
+# A provisioner that there is takes a claim up within seconds; one whose pods are on their way, within this.
+UNSERVED_SECONDS: Final = 60
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 Words = Callable[[str, str, bool], Sequence[str]]
@@ -37,12 +44,17 @@ class Finding:
         reason: Kubernetes' short name for it.
         message: What was said about it.
         certain: Whether waiting longer can't help.
+        unproven: Whether it is about a container that ended and has no readiness probe: it looks well whenever it runs.
+        lasting: After how many seconds of it waiting longer can't help, although it could have at first: nobody does
+            anything about it by then. 0 where it may always heal by itself.
     """
 
     object: str
     reason: str
     message: str
     certain: bool
+    lasting: int = 0
+    unproven: bool = False
 
     def __str__(self) -> str:
         """As a line."""
@@ -55,9 +67,14 @@ NO_IMAGE: Final = re.compile(
     r"|authentication required|no match for platform|no matching manifest",
     re.IGNORECASE,
 )
+# A registry's name that doesn't resolve is mostly misspelt; a name server that comes up late knows it.
+NO_HOST: Final = re.compile(r"no such host|server misbehaving|dial tcp: lookup ", re.IGNORECASE)
+# What the kubelet says in place of a log that is gone.
+NO_LOG: Final = "unable to retrieve container logs"
 # What is wrong in the image or in the pod itself. Secrets and ConfigMaps may still come.
 NO_START: Final = re.compile(
-    r"will run as root|executable file not found|no such file or directory: unknown|is invalid"
+    r"will run as root|breaks non-root policy|cannot verify user is non-root|executable file not found"
+    r"|no such file or directory: unknown|is invalid"
 )
 WRONG_NAMES: Final = ("InvalidImageName", "ErrImageNeverPull", "ImageInspectError")
 PULLING: Final = ("ErrImagePull", "ImagePullBackOff", "RegistryUnavailable")
@@ -70,6 +87,10 @@ NEVER_MADE: Final = re.compile(
 )
 # Pods that somebody decided against: certain when it lasts. A webhook that does not answer may yet come up.
 REFUSED_FOR_NOW: Final = re.compile(r"exceeded quota|denied the request|denied request: ")
+# All nodes say the same of a pod, and none of them changes by itself.
+NO_NODE: Final = re.compile(r"0/(\d+) nodes are available: \1 node\(s\) didn't match Pod's node affinity/selector")
+# What autoscalers note on a pod that they get a node for.
+SCALING: Final = ("TriggeredScaleUp", "Nominated")
 # Claims that nobody is going to serve.
 NEVER_BOUND: Final = re.compile(r"no storage class is set|storageclass\S* \"[^\"]*\" not found")
 
@@ -141,7 +162,7 @@ class Seen:
 
     Attributes:
         events: Its events, older ones first.
-        objects: Its pods, workloads and claims, by kind.
+        objects: Its pods, workloads and claims, by kind; and the cluster's nodes, where this user may see them.
     """
 
     events: Sequence[Object]
@@ -157,6 +178,7 @@ _PATHS: Final = {
     "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
     "DaemonSet": "/apis/apps/v1/namespaces/{}/daemonsets",
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
+    "Node": "/api/v1/nodes",
 }
 
 
@@ -176,20 +198,41 @@ def _readable(cluster: Cluster, path: str) -> list[Object]:
         raise
 
 
-def explain_namespace(cluster: Cluster, namespace: str) -> list[Finding]:
-    """All causes that a namespace tells of, the certain ones first."""
+def explain_namespace(
+    cluster: Cluster, namespace: str, workloads: Iterable[tuple[str, str]] | None = None
+) -> list[Finding]:
+    """All causes that a namespace tells of, the certain ones first.
+
+    Args:
+        cluster: The cluster.
+        namespace: The namespace.
+        workloads: Kinds and names of those that matter, with what they have made; None for everything there.
+    """
     seen = look(cluster, namespace)
+    if workloads is not None:
+        seen = of_workloads(seen, workloads)
 
     def words(pod: str, container: str, ended: bool) -> Sequence[str]:
-        before = cluster.last_words(namespace, pod, container, LAST_LINES)
-        return before if before or not ended else cluster.final_words(namespace, pod, container, LAST_LINES)
+        try:
+            if ended and (said := _told(cluster.final_words(namespace, pod, container, LAST_LINES))):
+                return said
+            return _told(cluster.last_words(namespace, pod, container, LAST_LINES))
+        except ApiError as error:
+            if error.status == 403:
+                return []
+            raise
 
     return findings(seen, words)
 
 
+def _told(log: Sequence[str]) -> Sequence[str]:
+    return [line for line in log if not line.startswith(NO_LOG)]
+
+
 def findings(seen: Seen, words: Words) -> list[Finding]:
     """All causes, the certain ones first and none twice."""
-    pods = [finding for pod in seen.objects.get("Pod", ()) for finding in pod_findings(pod, seen.events, words)]
+    nodes = seen.objects.get("Node", ())
+    pods = [finding for pod in seen.objects.get("Pod", ()) for finding in pod_findings(pod, seen.events, words, nodes)]
     found = dict.fromkeys([*workload_findings(seen), *claim_findings(seen), *pods])
     return sorted(found, key=lambda finding: not finding.certain)
 
@@ -197,7 +240,7 @@ def findings(seen: Seen, words: Words) -> list[Finding]:
 # --- pods -------------------------------------------------------------------------------------------------------
 
 
-def pod_findings(pod: Object, events: Sequence[Object], words: Words) -> list[Finding]:
+def pod_findings(pod: Object, events: Sequence[Object], words: Words, nodes: Sequence[Object] = ()) -> list[Finding]:
     """What keeps a pod from being ready."""
     status = pod.get("status", {})
     if pod["metadata"].get("deletionTimestamp"):
@@ -208,10 +251,36 @@ def pod_findings(pod: Object, events: Sequence[Object], words: Words) -> list[Fi
         # Turned away by its node, or evicted.
         return [_finding(name, status["reason"], status.get("message", ""))]
     if unscheduled := _conditions(pod, "PodScheduled", "False"):
-        return [_finding(name, unscheduled[0].get("reason", "Unschedulable"), unscheduled[0].get("message", ""))]
+        return [_unscheduled(pod, unscheduled[0], about, nodes)]
     troubled = [container for container in _containers(pod) if not _is_well(container)]
     found = [_container_finding(pod, container, about, words) for container in troubled]
     return [finding for finding in found if finding] or _stuck(name, troubled, about)
+
+
+def _unscheduled(pod: Object, condition: Object, about: Sequence[Object], nodes: Sequence[Object]) -> Finding:
+    """A pod without a node; it lasts where no node is ever going to be one, and nobody gets another."""
+    name, reason, message = f"Pod {pod['metadata']['name']}", condition.get("reason", ""), condition.get("message", "")
+    if reason != "Unschedulable":
+        return _finding(name, reason or "Unschedulable", message)
+    too_large = [
+        f"it requests {resource} {asked}, and the largest node has {largest}"
+        for resource, asked, largest in _too_large(pod, nodes)
+    ]
+    lasting = (too_large or NO_NODE.search(message)) and _latest(about, *SCALING) is None
+    return _finding(name, reason, "; ".join([message, *too_large]), lasting=LONG_SECONDS if lasting else 0)
+
+
+def _too_large(pod: Object, nodes: Sequence[Object]) -> list[tuple[str, str, str]]:
+    """What a pod requests more of than any node has: the resource, what is asked, what there is."""
+    containers = pod.get("spec", {}).get("containers", ())
+    found = []
+    for resource in ("cpu", "memory") if nodes else ():
+        asked = [quantity(((c.get("resources") or {}).get("requests") or {}).get(resource, 0)) or 0 for c in containers]
+        sizes = [str((node.get("status", {}).get("allocatable") or {}).get(resource, "0")) for node in nodes]
+        largest = max(sizes, key=lambda size: quantity(size) or 0)
+        if sum(asked) > (quantity(largest) or 0):
+            found.append((resource, f"{sum(asked):f}", largest))
+    return found
 
 
 def _stuck(name: str, troubled: Sequence[Object], about: Sequence[Object]) -> list[Finding]:
@@ -232,7 +301,8 @@ def _container_finding(pod: Object, container: Object, about: Sequence[Object], 
     if reason in PULLING:
         told = _latest(own, "Failed", saying="pull")
         message = _longer(message, told)
-        return _finding(name, reason, message, certain=bool(NO_IMAGE.search(message)))
+        unknown = UNKNOWN_HOST_SECONDS if NO_HOST.search(message) else 0
+        return _finding(name, reason, message, certain=bool(NO_IMAGE.search(message)), lasting=unknown)
     if reason in STARTING:
         return _finding(name, reason, message, certain=bool(NO_START.search(message)))
     last = state.get("terminated") or container.get("lastState", {}).get("terminated")
@@ -253,14 +323,17 @@ def _crash(pod: Object, container: Object, last: Object, own: Sequence[Object], 
         said.append(probe.get("message", "").strip())
     if lines := words(metadata["name"], container["name"], "terminated" in state):
         said.append("its last lines: " + " | ".join(line.strip() for line in lines)[-LAST_LETTERS:])
-    certain = bool(NO_START.search(last.get("message") or ""))
-    return _finding(f"Pod {metadata['name']}, container {container['name']}", reason, "; ".join(said), certain=certain)
+    certain = bool(NO_START.search(last.get("message") or "")) or container.get("restartCount", 0) >= CRASHES
+    name = f"Pod {metadata['name']}, container {container['name']}"
+    specs = pod.get("spec", {}).get("containers", ())
+    unproven = any(one["name"] == container["name"] and "readinessProbe" not in one for one in specs)
+    return replace(_finding(name, reason, "; ".join(said), certain=certain), unproven=unproven)
 
 
 def _longer(message: str, event: Object | None) -> str:
     """The text that says more: while a pull is put off, some releases keep its cause in the event only."""
     told = str((event or {}).get("message", ""))
-    return message if NO_IMAGE.search(message) or len(message) >= len(told) else told
+    return message if NO_IMAGE.search(message) or NO_HOST.search(message) or len(message) >= len(told) else told
 
 
 # --- workloads and claims ---------------------------------------------------------------------------------------
@@ -312,8 +385,18 @@ def _refusals(kind: str, workload: Object, events: Sequence[Object]) -> list[Fin
     # The condition says what holds now; the events, how often and for how long.
     message = told[0]
     lasting = sum(map(_count, about)) >= OFTEN and _seconds(about) >= LONG_SECONDS
-    certain = bool(NEVER_MADE.search(message) or (lasting and REFUSED_FOR_NOW.search(message)))
+    certain = is_refusal_certain(message, lasting=lasting)
     return [_finding(f"{kind} {workload['metadata']['name']}", "FailedCreate", message, certain=certain)]
+
+
+def is_refusal_certain(message: str, *, lasting: bool) -> bool:
+    """Whether pods that the API server refuses like this are going to be refused for ever.
+
+    Args:
+        message: What it says.
+        lasting: Whether it has been saying so for ``LONG_SECONDS``, again and again.
+    """
+    return bool(NEVER_MADE.search(message) or (lasting and REFUSED_FOR_NOW.search(message)))
 
 
 def claim_findings(seen: Seen) -> list[Finding]:
@@ -328,15 +411,88 @@ def claim_findings(seen: Seen) -> list[Finding]:
         event = _latest(about, "ProvisioningFailed", "FailedBinding", "ExternalProvisioning", "Provisioning")
         if phase == "Pending" and event:
             message = event.get("message", "")
-            found.append(_finding(name, event["reason"], message, certain=bool(NEVER_BOUND.search(message))))
+            unserved = event["reason"] == "ExternalProvisioning" and _seconds([event]) >= UNSERVED_SECONDS
+            certain = unserved or bool(NEVER_BOUND.search(message))
+            found.append(_finding(name, event["reason"], message, certain=certain))
     return found
+
+
+# --- of some workloads alone ------------------------------------------------------------------------------------
+
+REVISION: Final = "deployment.kubernetes.io/revision"
+
+
+def of_workloads(seen: Seen, wanted: Iterable[tuple[str, str]]) -> Seen:
+    """What of a namespace belongs to some workloads as they are wanted now: no other people's, and none from before.
+
+    Args:
+        seen: The namespace.
+        wanted: Kinds and names.
+    """
+    named = set(wanted)
+    top = [
+        (kind, item)
+        for kind in ("Deployment", "StatefulSet", "DaemonSet", "Job")
+        for item in seen.objects.get(kind, ())
+        if (kind, item["metadata"]["name"]) in named
+    ]
+    sets = [
+        item
+        for item in seen.objects.get("ReplicaSet", ())
+        if any(kind == "Deployment" and _is_current(item, owner) for kind, owner in top)
+    ]
+    # A pod of an earlier revision is on its way out, whatever is wrong with it.
+    revisions = {
+        owner["metadata"].get("uid"): owner.get("status", {}).get("updateRevision")
+        for kind, owner in top
+        if kind == "StatefulSet"
+    }
+    owners = {item["metadata"].get("uid") for item in [*sets, *(item for _, item in top)]}
+    pods = []
+    for pod in seen.objects.get("Pod", ()):
+        owner = _owner_of(pod)
+        made_from = (pod["metadata"].get("labels") or {}).get("controller-revision-hash")
+        if owner in owners and revisions.get(owner) in (None, made_from):
+            pods.append(pod)
+    claims = {name for pod in pods for name in _claims_of(pod)}
+    objects: dict[str, Sequence[Object]] = {
+        "Pod": pods,
+        "ReplicaSet": sets,
+        "PersistentVolumeClaim": [
+            item for item in seen.objects.get("PersistentVolumeClaim", ()) if item["metadata"]["name"] in claims
+        ],
+        "Node": seen.objects.get("Node", ()),
+    }
+    for kind, item in top:
+        objects[kind] = [*objects.get(kind, ()), item]
+    return Seen(events=seen.events, objects=objects)
+
+
+def _is_current(replica_set: Object, deployment: Object) -> bool:
+    def revision(item: Object) -> str:
+        return str((item["metadata"].get("annotations") or {}).get(REVISION))
+
+    is_its_own = _owner_of(replica_set) == deployment["metadata"].get("uid")
+    return bool(is_its_own) and revision(replica_set) == revision(deployment)
+
+
+def _owner_of(item: Object) -> Any:
+    return next(
+        (one.get("uid") for one in item["metadata"].get("ownerReferences") or () if one.get("controller")), None
+    )
+
+
+def _claims_of(pod: Object) -> list[str]:
+    volumes = pod.get("spec", {}).get("volumes") or ()
+    return [volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume]
 
 
 # --- small ------------------------------------------------------------------------------------------------------
 
 
-def _finding(name: str, reason: str, message: str, *, certain: bool = False) -> Finding:
-    return Finding(object=name, reason=reason, message=" ".join(str(message).split()), certain=certain)
+def _finding(name: str, reason: str, message: str, *, certain: bool = False, lasting: int = 0) -> Finding:
+    message = " ".join(str(message).split())
+    return Finding(object=name, reason=reason, message=message, certain=certain, lasting=lasting)
 
 
 def _conditions(owner: Object, kind: str, status: str) -> list[Object]:

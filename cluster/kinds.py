@@ -19,7 +19,7 @@ PATHS: Final = {
 # OSM's kinds, in the version that it stores them in.
 OSM_VERSION: Final = {"config.openservicemesh.io": "v1alpha2"}
 # Plurals that no rule makes of a kind.
-PLURALS: Final = {"NetworkPolicy": "networkpolicies", "ResourceQuota": "resourcequotas", "Endpoints": "endpoints"}
+PLURALS: Final = {"Endpoints": "endpoints"}
 
 
 def plural_of(kind: str) -> str:

@@ -8,6 +8,7 @@ error.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import os
 import re
@@ -77,10 +78,11 @@ def get(transport: Transport, namespace: str, pod: str, port: int, path: str, se
             f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nAccept-Encoding: identity\r\nConnection: close\r\n\r\n"
         )
         stream.send(request.encode())
-        answer = HTTPResponse(stream, method="GET")  # type: ignore[arg-type]
-        answer.begin()
-        stream.may_end = True
-        return Answer(status=answer.status, body=answer.read().decode(errors="replace"))
+        # Closed at once, also where it breaks off: Python 3.13 complains of one that nobody has closed.
+        with contextlib.closing(HTTPResponse(stream, method="GET")) as answer:  # type: ignore[arg-type]
+            answer.begin()
+            stream.may_end = True
+            return Answer(status=answer.status, body=answer.read().decode(errors="replace"))
     except TimeoutError as error:
         raise _silent(namespace, pod, port, f"no answer within {seconds:g} s") from error
     except (OSError, HTTPException, _ForwardError) as error:

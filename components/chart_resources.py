@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.connection import child
+from components.connection import Connection, child
+from components.readiness import Where, await_pods
 from model.chart import ChartObject, waves
 
 
@@ -16,6 +17,7 @@ class ChartResourcesArgs:
     """What is made.
 
     Attributes:
+        connection: The cluster.
         objects: The chart's objects, rendered and ready (``model.chart``).
         after: What has to be there before the first of them.
         before_workloads: What has to be there before the first of its workloads starts.
@@ -26,6 +28,7 @@ class ChartResourcesArgs:
         timeout_seconds: How long a workload may take until it is ready, in seconds.
     """
 
+    connection: Connection
     objects: Sequence[ChartObject]
     after: Sequence[pulumi.Resource]
     before_workloads: Sequence[pulumi.Resource] = ()
@@ -40,7 +43,7 @@ class ChartResources(pulumi.ComponentResource):
     """A chart without a Helm release: previews show each object and field that changes, refreshes find each edit.
 
     The objects come in waves, each after all of the one before it: definitions, what pods need, objects of those
-    definitions, and the workloads, of which those that others depend on come first. Pulumi waits for the pods of each.
+    definitions, and the workloads, of which those that others depend on come first. The pods of each are waited for.
 
     Attributes:
         resources: The objects, in order.
@@ -57,8 +60,33 @@ class ChartResources(pulumi.ComponentResource):
             starts = [*before, *args.before_workloads] if wave[0].is_workload else before
             made = [self._object(name, item, args, starts) for item in wave]
             self.resources += made
-            before = made
+            before = [*made, *self._ready(name, wave, made, args)]
         self.register_outputs({"objects": len(self.resources)})
+
+    def _ready(
+        self,
+        name: str,
+        wave: Sequence[ChartObject],
+        made: Sequence[pulumi.CustomResource],
+        args: ChartResourcesArgs,
+    ) -> list[pulumi.Resource]:
+        """The wait for a wave's pods, where it has any; named after the first of them."""
+        workloads: dict[Where, pulumi.CustomResource] = {
+            (item.kind, item.namespace or "", item.name): resource
+            for item, resource in zip(wave, made, strict=True)
+            if item.is_awaited
+        }
+        if not workloads:
+            return []
+        return [
+            await_pods(
+                f"{name}/ready/{min(name for _, _, name in workloads)}",
+                connection=args.connection,
+                workloads=workloads,
+                timeout_seconds=args.timeout_seconds,
+                opts=child(self),
+            )
+        ]
 
     def _object(
         self, name: str, item: ChartObject, args: ChartResourcesArgs, before: Sequence[pulumi.Resource]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from components.connection import Connection, child
 from components.digest import digest
 from components.namespaces import Home, HomeArgs, home
 from components.operation import operation
+from model.arguments import RuntimeObjects
 from model.chart import ChartObject
 
 
@@ -101,19 +101,15 @@ class Runtime:
     cluster_wide: Mapping[str, Sequence[str]] = field(default_factory=dict)
     namespaced: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
-    def environment(self, args: ControlPlaneArgs) -> dict[str, pulumi.Input[str]]:
+    def arguments(self, args: ControlPlaneArgs) -> RuntimeObjects:
         """As a step's arguments."""
-        return {
-            "OPERATION_NAMESPACE": args.namespace,
-            "OPERATION_RUNTIME": json.dumps(
-                {
-                    "definitions": list(self.definitions),
-                    "clusterWide": {kind: list(names) for kind, names in self.cluster_wide.items()},
-                    "namespaced": {kind: list(names) for kind, names in self.namespaced.items()},
-                }
-            ),
-            "OPERATION_KEEP": json.dumps(args.keep_shared),
-        }
+        return RuntimeObjects(
+            namespace=args.namespace,
+            definitions=tuple(self.definitions),
+            cluster_wide={kind: tuple(names) for kind, names in self.cluster_wide.items()},
+            namespaced={kind: tuple(names) for kind, names in self.namespaced.items()},
+            keep=args.keep_shared,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,12 +163,14 @@ def install(
         connection=args.connection,
         create="record-runtime",
         delete="remove-runtime",
-        environment=runtime.environment(args),
+        arguments=runtime.arguments(args),
+        remembers=True,
         opts=child(parent, *place.resources),
     )
     resources = ChartResources(
         f"{name}-chart",
         ChartResourcesArgs(
+            connection=args.connection,
             objects=args.chart.objects,
             after=[*place.resources, noted],
             before_workloads=before_workloads,

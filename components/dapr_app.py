@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -12,21 +12,10 @@ import pulumi_kubernetes as k8s
 from components.connection import Connection, child
 from components.digest import fingerprints
 from components.namespaces import Home
-from model import names, pod_overlay
+from model import app_pod, names
 from model.apps import App
-from model.chart import SKIP_AWAIT
+from model.chart import OWN_WAIT, SKIP_AWAIT
 from model.route import dapr_service_ports
-
-# An ordinary user without capabilities, who writes nowhere. Both of the quickstart's images run as any user; this one
-# means nothing in them.
-CONTAINER_SECURITY: Final[Mapping[str, Any]] = {
-    "runAsUser": 1000,
-    "runAsGroup": 1000,
-    "runAsNonRoot": True,
-    "allowPrivilegeEscalation": False,
-    "readOnlyRootFilesystem": True,
-    "capabilities": {"drop": ["ALL"]},
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +50,12 @@ class DaprApp(pulumi.ComponentResource):
 
     Attributes:
         account: Its own ServiceAccount, or None.
+        deployment: Its Deployment.
         digest: Fingerprint of what of it is on the cluster; an edit by hand that was repaired changes it too.
     """
 
     account: k8s.core.v1.ServiceAccount | None
+    deployment: k8s.apps.v1.Deployment
     digest: pulumi.Output[str]
 
     def __init__(self, name: str, args: DaprAppArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -72,11 +63,11 @@ class DaprApp(pulumi.ComponentResource):
         super().__init__("dapr-osm:components:DaprApp", name, None, opts)
         self._args = args
         self.account = self._service_account(name) if args.own_account else None
-        deployment = self._deployment(name)
+        self.deployment = self._deployment(name)
         self._service(name)
         if args.own_dapr_service:
-            self._dapr_service(name, deployment)
-        self.digest = fingerprints(deployment) if args.app.replicas is not None else pulumi.Output.from_input("")
+            self._dapr_service(name, self.deployment)
+        self.digest = fingerprints(self.deployment) if args.app.replicas is not None else pulumi.Output.from_input("")
         self.register_outputs({"digest": self.digest})
 
     def _service_account(self, name: str) -> k8s.core.v1.ServiceAccount:
@@ -93,7 +84,7 @@ class DaprApp(pulumi.ComponentResource):
         account = [self.account] if self.account else []
         return k8s.apps.v1.Deployment(
             f"{name}-pods",
-            metadata=self._metadata(args.app.name, labels={"app": args.app.label}),
+            metadata=self._metadata(args.app.name, labels={"app": args.app.label}, annotations=OWN_WAIT),
             spec={
                 **({} if args.app.replicas is None else {"replicas": args.app.replicas}),
                 "selector": {"matchLabels": {"app": args.app.label}},
@@ -186,40 +177,21 @@ class DaprApp(pulumi.ComponentResource):
     def _pod(self) -> dict[str, Any]:
         """The pod template, as Kubernetes writes it, with the team's own overlay over it."""
         app, args = self._args.app, self._args
-        annotations: dict[str, pulumi.Input[str]] = {"dapr.io/enabled": "true", "dapr.io/app-id": app.name}
-        if app.port is not None:
-            annotations["dapr.io/app-port"] = str(app.port)
         secret = self._secret_environment()
-        container: dict[str, Any] = {
-            "name": app.container,
-            "image": app.image,
-            "env": [{"name": key, "value": value} for key, value in app.environment.items()]
-            + [
+        pod = app_pod.template(
+            app,
+            account=app.name if args.own_account else "default",
+            labels=args.connection.owner.labels,
+            annotations=args.annotations,
+            variables=[
                 {"name": key, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
                 for key in args.secret_environment
             ],
-            "securityContext": CONTAINER_SECURITY,
-            "resources": dict(app.resources),
-        }
-        if app.port is not None:
-            container["ports"] = [{"containerPort": app.port}]
-        pod: dict[str, Any] = {
-            "metadata": {
-                "labels": {"app": app.label, **args.connection.owner.labels},
-                "annotations": {**annotations, **args.annotations},
-            },
-            "spec": {
-                "serviceAccountName": app.name if args.own_account else "default",
-                "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-                "containers": [container],
-            },
-        }
-        if args.home.pull_secret is not None:
-            pod["spec"]["imagePullSecrets"] = [{"name": names.REGISTRY_CREDENTIALS}]
-        laid_over = pod_overlay.merged(pod, app.pod_overlay)
+            pull_secret=None if args.home.pull_secret is None else names.REGISTRY_CREDENTIALS,
+        )
         if app.secret_pod_overlay:
-            laid_over["spec"] = pulumi.Output.secret(laid_over["spec"])
-        return laid_over
+            pod["spec"] = pulumi.Output.secret(pod["spec"])
+        return pod
 
     def _secret_environment(self) -> pulumi.Output[str] | None:
         """The Secret with what was given as secret. Its name is Pulumi's: new values make a new one, and new pods."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from components.control_plane import ControlPlaneArgs, Runtime, install
 from components.digest import digest, digest_of
 from components.operation import operation, result_of
 from model import names
+from model.arguments import ControlPlaneWait, Definitions, InjectorPause, ServicesWanted
 from model.versions import DaprRelease
 
 
@@ -59,12 +59,12 @@ class DaprInstall(pulumi.ComponentResource):
     def __init__(self, name: str, args: DaprInstallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         """Install Dapr."""
         super().__init__("dapr-osm:components:DaprInstall", name, None, opts)
-        webhooks = {"mutatingwebhookconfigurations": [names.DAPR_INJECTOR]}
         release_change = operation(
             f"{name}-release-change",
             connection=args.connection,
             create="pause-injector",
-            environment={"OPERATION_NAMESPACE": args.namespace, "OPERATION_RELEASE": args.release.version},
+            arguments=InjectorPause(namespace=args.namespace, release=args.release.version),
+            remembers=True,
             opts=child(self),
         )
         installed = install(
@@ -81,11 +81,12 @@ class DaprInstall(pulumi.ComponentResource):
             connection=args.connection,
             create="note-definitions",
             delete="check-definitions",
-            environment={
-                "OPERATION_DEFINITIONS": json.dumps([d for d in args.chart.definitions if d not in args.chart.kept]),
-                "OPERATION_NAMESPACE": args.namespace,
-                "OPERATION_KEEP": json.dumps(args.keep_shared),
-            },
+            arguments=Definitions(
+                namespace=args.namespace,
+                definitions=tuple(d for d in args.chart.definitions if d not in args.chart.kept),
+                keep=args.keep_shared,
+            ),
+            remembers=True,
             opts=child(self, installed.resources),
         )
         ready = operation(
@@ -93,28 +94,28 @@ class DaprInstall(pulumi.ComponentResource):
             connection=args.connection,
             create="await-injector",
             delete="withdraw-webhooks",
-            environment={
-                "OPERATION_NAMESPACE": args.namespace,
-                "OPERATION_WEBHOOKS": json.dumps(webhooks),
-                "OPERATION_KEEP": json.dumps(args.keep_shared),
-                "OPERATION_SECONDS": str(args.timeout_seconds),
-                # Another release has another injector, which has to be waited for again.
-                "OPERATION_RELEASE": declared,
-                "OPERATION_AFTER": release_change.stdout,
-            },
+            arguments=ControlPlaneWait(
+                namespace=args.namespace,
+                webhooks={"mutatingwebhookconfigurations": (names.DAPR_INJECTOR,)},
+                keep=args.keep_shared,
+                seconds=args.timeout_seconds,
+            ),
+            # Another release has another injector, which has to be waited for again.
+            again_with={"OPERATION_RELEASE": declared, "OPERATION_AFTER": release_change.stdout},
             opts=child(self, installed.resources, unused),
         )
         services = operation(
             f"{name}-services",
             connection=args.connection,
             create="look-up-services",
-            environment={
-                "OPERATION_SERVICES": json.dumps(
-                    [names.API_SERVER_SERVICE, *(f"{args.namespace}/{service}" for service in args.release.services)]
-                ),
-                # Another release may have other ports, so it is looked up anew.
-                "OPERATION_RELEASE": declared,
-            },
+            arguments=ServicesWanted(
+                services=(
+                    names.API_SERVER_SERVICE,
+                    *(f"{args.namespace}/{service}" for service in args.release.services),
+                )
+            ),
+            # Another release may have other ports, so they are looked up anew.
+            again_with={"OPERATION_RELEASE": declared},
             opts=child(self, ready),
         )
         self.namespace = ready.stdout.apply(lambda _: args.namespace)

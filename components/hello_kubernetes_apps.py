@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,9 +13,11 @@ from components.dapr_app import DaprApp, DaprAppArgs, secret_reader
 from components.digest import digest, digest_of, fingerprints
 from components.namespaces import Home, HomeArgs, home
 from components.operation import operation
+from components.readiness import await_pods
 from components.redis_state_store import RedisStateStore, RedisStateStoreArgs
 from model import names
 from model.apps import App
+from model.arguments import InjectionWait
 from model.route import CONFIGURATION, Route
 from model.stage import Stage
 
@@ -162,6 +163,19 @@ class HelloKubernetesApps(pulumi.ComponentResource):
             [app.digest for app in deployed],
             fingerprints(binding, *(made.namespace for made in self.homes.values())),
         )
+        if deployed:
+            await_pods(
+                f"{name}-ready",
+                connection=args.connection,
+                workloads={
+                    ("Deployment", self.homes[app.namespace].name, app.name): made.deployment
+                    for app, made in zip(args.apps.values(), deployed, strict=True)
+                },
+                timeout_seconds=args.timeout_seconds,
+                # What an autoscaler changes in a Deployment is none of the stack's.
+                covers=digest_of(*(app.digest for app in deployed)),
+                opts=child(self, *deployed),
+            )
         self.register_outputs({"namespaces": self.namespaces, "digest": self.digest})
 
     def _injection(self, name: str) -> pulumi.Resource:
@@ -172,14 +186,13 @@ class HelloKubernetesApps(pulumi.ComponentResource):
             f"{name}-injection",
             connection=args.connection,
             create="await-injection",
-            environment={
-                "OPERATION_IMAGES": json.dumps(images),
-                "OPERATION_SIDECARS": json.dumps(list(args.sidecars)),
-                "OPERATION_PULL_SECRET": names.REGISTRY_CREDENTIALS if args.registry_credentials is not None else "",
-                "OPERATION_SECONDS": str(args.timeout_seconds),
-                "OPERATION_RELEASE": args.dapr_digest,
-                "OPERATION_MESH": mesh.digest if mesh else "",
-            },
+            arguments=InjectionWait(
+                images=images,
+                sidecars=tuple(args.sidecars),
+                pull_secret=names.REGISTRY_CREDENTIALS if args.registry_credentials is not None else "",
+                seconds=args.timeout_seconds,
+            ),
+            again_with={"OPERATION_RELEASE": args.dapr_digest, "OPERATION_MESH": mesh.digest if mesh else ""},
             opts=child(self, args.dapr, *(item for made in self.homes.values() for item in made.resources)),
         )
 

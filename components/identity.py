@@ -12,6 +12,7 @@ from pulumi_command import local
 
 from components.connection import Connection, child
 from components.operation import LAUNCHER, PYTHON, operation
+from model.arguments import ClusterNote, Teardown
 from model.owner import Owner
 
 
@@ -52,11 +53,8 @@ class ClusterIdentity(pulumi.ComponentResource):
             # It is the last to go: whatever an interrupted run has left goes with it.
             delete="sweep",
             interpreter=[PYTHON, LAUNCHER],
-            environment={
-                "OPERATION_CONTEXT": args.context or "",
-                "OPERATION_STACK": args.owner.stack,
-                "OPERATION_KEEP": str(args.keep_shared).lower(),
-            },
+            environment={"OPERATION_CONTEXT": args.context or "", "OPERATION_STACK": args.owner.stack},
+            stdin=ClusterNote(keep=args.keep_shared).to_json(),
             logging=local.Logging.STDERR,
             opts=child(self),
         )
@@ -75,15 +73,16 @@ class TeardownGuardArgs:
 
     Attributes:
         connection: The cluster.
-        stack: What of the stack matters to others, as JSON (``steps.teardown.Stack``).
-        keep_shared: Whether what others use stays when the stack goes.
+        stack: What of the stack matters to others.
         after: Everything that the stack makes; the guard goes before all of it.
+        protect: Whether a destroy is refused. Pulumi refuses what is protected when it comes to it, after it has
+            deleted everything that depends on that; the guard comes first.
     """
 
     connection: Connection
-    stack: str
-    keep_shared: bool
+    stack: Teardown
     after: Sequence[pulumi.Resource]
+    protect: bool = False
 
 
 class TeardownGuard(pulumi.ComponentResource):
@@ -101,10 +100,7 @@ class TeardownGuard(pulumi.ComponentResource):
             connection=args.connection,
             create="note-teardown",
             delete="check-teardown",
-            environment={
-                "OPERATION_TEARDOWN": args.stack,
-                "OPERATION_KEEP": str(args.keep_shared).lower(),
-            },
-            opts=child(self, *args.after),
+            arguments=args.stack,
+            opts=child(self, *args.after, protect=args.protect or None),
         )
-        self.register_outputs({"stack": args.stack})
+        self.register_outputs({"stack": args.stack.to_json()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from components.connection import Connection, child
 from components.digest import digest_of, fingerprints
 from model import exclusions, names, redis
 from model.chart import FORCE
-from model.exclusions import Exclusions, ExclusionSet, PortScope, ServicePorts
+from model.exclusions import Exclusions, ExclusionSet, PortScope
 from model.names import Namespaces
 
 
@@ -78,7 +79,7 @@ class MeshConfigExclusions(pulumi.ComponentResource):
         computed: pulumi.Output[Exclusions] = pulumi.Output.from_input(args.services).apply(
             lambda services: exclusions.compute(
                 api_server_ip=services[names.API_SERVER_SERVICE]["clusterIP"] if args.exclude_api_server else None,
-                services=_ports(services, args.namespaces.dapr),
+                services=exclusions.service_ports(services, args.namespaces.dapr),
                 redis_port_name=redis.PORT_NAME,
                 scope=args.port_scope,
                 which=args.exclusion_set,
@@ -99,6 +100,8 @@ class MeshConfigExclusions(pulumi.ComponentResource):
                     # osm-bootstrap wrote these fields first.
                     **FORCE,
                     "pulumi.com/patchFieldManager": names.FIELD_MANAGER,
+                    # For whoever looks at the cluster alone: what was declared, and why.
+                    exclusions.DECLARED_ANNOTATION: computed.apply(lambda e: json.dumps(e.explained())),
                 },
             ),
             spec=_mesh_config_spec(args, lists),
@@ -118,24 +121,6 @@ class MeshConfigExclusions(pulumi.ComponentResource):
                 "digest": self.digest,
             }
         )
-
-
-def _ports(services: Mapping[str, Any], namespace: str) -> ServicePorts:
-    def ports(name: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = services[f"{namespace}/{name}"]["ports"]
-        return found
-
-    def optional(name: str) -> list[dict[str, Any]] | None:
-        return ports(name) if f"{namespace}/{name}" in services else None
-
-    return ServicePorts(
-        placement=ports(names.PLACEMENT_SERVICE),
-        api=ports(names.DAPR_API_SERVICE),
-        sentry=ports(names.SENTRY_SERVICE),
-        redis=redis.service_ports(),
-        scheduler=optional(names.SCHEDULER_SERVICE),
-        scheduler_hosts=optional(names.SCHEDULER_HOSTS_SERVICE),
-    )
 
 
 def _mesh_config_spec(args: MeshConfigExclusionsArgs, lists: pulumi.Output[dict[str, Any]]) -> Mapping[str, Any]:

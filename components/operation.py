@@ -11,6 +11,7 @@ import pulumi
 from pulumi_command import local
 
 from components.connection import Connection
+from model.arguments import Arguments
 
 # The launcher finds the interpreter that the project's packages are installed for, wherever a destroy runs later.
 PYTHON: Final = "python" if os.name == "nt" else "python3"
@@ -23,7 +24,9 @@ def operation(
     connection: Connection,
     create: str,
     delete: str | None = None,
-    environment: Mapping[str, pulumi.Input[str]],
+    arguments: pulumi.Input[Arguments],
+    again_with: Mapping[str, pulumi.Input[str]] | None = None,
+    remembers: bool = False,
     opts: pulumi.ResourceOptions,
 ) -> local.Command:
     """A Command that runs ``python -m steps <create>`` on the stack's cluster, and refuses any other.
@@ -34,9 +37,11 @@ def operation(
         name: The resource's name.
         connection: The cluster; by its identity and the context it is reached by.
         create: The operation to run when it is created or its inputs change.
-        delete: The operation to run when it is deleted, if any. It runs from the state, and sees what
-            ``create`` printed.
-        environment: The operation's arguments.
+        delete: The operation to run when it is deleted, if any. It runs from the state, with the same arguments.
+        arguments: The operation's arguments, for its standard input.
+        again_with: Fingerprints of what it depends on beside them, as environment variables: a change of one runs
+            ``create`` again.
+        remembers: Whether ``create`` is told what it printed last; that goes by the environment, which is small.
         opts: Its parent and dependencies.
     """
     reached = {
@@ -49,7 +54,9 @@ def operation(
         create=create,
         delete=delete,
         interpreter=[PYTHON, LAUNCHER],
-        environment={**reached, **environment},
+        environment={**reached, **(again_with or {})},
+        stdin=pulumi.Output.from_input(arguments).apply(lambda given: given.to_json()),
+        add_previous_output_in_env=remembers,
         # Progress and causes come on stderr; stdout is the result, which is an output already.
         logging=local.Logging.STDERR,
         opts=opts,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import pulumi
@@ -12,6 +11,7 @@ from components.control_plane import ControlPlaneArgs, Runtime, install
 from components.digest import digest, digest_of
 from components.operation import operation
 from model import names
+from model.arguments import ControlPlaneWait, MeshParts
 from model.versions import OsmRelease
 
 
@@ -69,16 +69,16 @@ class OsmInstall(pulumi.ComponentResource):
             connection=args.connection,
             create="await-mesh",
             delete="withdraw-webhooks",
-            environment={
-                "OPERATION_NAMESPACE": args.namespace,
-                "OPERATION_MESH_CONFIG": names.MESH_CONFIG,
-                "OPERATION_CRDS": json.dumps(args.release.crds),
-                "OPERATION_WEBHOOKS": json.dumps(names.OSM_WEBHOOKS),
-                "OPERATION_RECORD": installed.runtime.stdout,
-                "OPERATION_KEEP": json.dumps(args.keep_shared),
-                "OPERATION_SECONDS": str(args.timeout_seconds),
-                "OPERATION_RELEASE": declared,
-            },
+            arguments=installed.runtime.stdout.apply(
+                lambda record: ControlPlaneWait(
+                    namespace=args.namespace,
+                    webhooks={kind: tuple(webhooks) for kind, webhooks in names.OSM_WEBHOOKS.items()},
+                    keep=args.keep_shared,
+                    seconds=args.timeout_seconds,
+                    mesh=MeshParts(mesh_config=names.MESH_CONFIG, crds=args.release.crds, record=record),
+                )
+            ),
+            again_with={"OPERATION_RELEASE": declared},
             opts=child(self, installed.resources),
         )
         self.namespace = ready.stdout.apply(lambda _: args.namespace)

@@ -11,12 +11,10 @@ import pulumi_kubernetes as k8s
 from components.connection import Connection, child
 from components.digest import digest_of, fingerprints
 from components.namespaces import Home, pull_secrets
+from components.readiness import await_pods
 from components.security import POD_SECURITY, container_security
 from model import names, redis
-from model.chart import SKIP_AWAIT
-
-# The user that the official image makes for Redis.
-REDIS_USER = 999
+from model.chart import OWN_WAIT, SKIP_AWAIT
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +80,7 @@ class RedisStateStore(pulumi.ComponentResource):
         self.secret_name = pulumi.Output.unsecret(secret.metadata.apply(lambda meta: str(meta.name)))
         deployment = k8s.apps.v1.Deployment(
             f"{name}-server",
-            metadata=metadata(names.REDIS, namespace=namespace, labels=labels),
+            metadata=metadata(names.REDIS, namespace=namespace, labels=labels, annotations=OWN_WAIT),
             spec=k8s.apps.v1.DeploymentSpecArgs(
                 replicas=1,
                 # Two servers would hold two different states.
@@ -91,6 +89,13 @@ class RedisStateStore(pulumi.ComponentResource):
                 template=self._pod(args, labels),
             ),
             opts=child(self, *args.home.resources, secret, timeout_seconds=args.timeout_seconds),
+        )
+        ready = await_pods(
+            f"{name}-ready",
+            connection=args.connection,
+            workloads={("Deployment", namespace, names.REDIS): deployment},
+            timeout_seconds=args.timeout_seconds,
+            opts=child(self),
         )
         service = k8s.core.v1.Service(
             f"{name}-service",
@@ -126,7 +131,7 @@ class RedisStateStore(pulumi.ComponentResource):
                 ],
             },
             # daprd gives up when its state store does not answer, so the Component comes when Redis does.
-            opts=child(self, args.home.namespace, args.dapr, deployment, service),
+            opts=child(self, args.home.namespace, args.dapr, ready, service),
         )
         self.access_digest = digest_of(self.secret_name, args.password_in_component)
         self.digest = digest_of(args.image, self.access_digest, fingerprints(deployment, service, component))
@@ -152,12 +157,10 @@ class RedisStateStore(pulumi.ComponentResource):
                         image=args.image,
                         command=["redis-server", "/etc/redis/redis.conf"],
                         ports=[k8s.core.v1.ContainerPortArgs(name=redis.PORT_NAME, container_port=redis.PORT)],
-                        security_context=container_security(REDIS_USER),
+                        security_context=container_security(redis.USER),
                         readiness_probe=k8s.core.v1.ProbeArgs(period_seconds=1, failure_threshold=30, **probe),
                         liveness_probe=k8s.core.v1.ProbeArgs(initial_delay_seconds=10, **probe),
-                        resources=k8s.core.v1.ResourceRequirementsArgs(
-                            requests={"cpu": "10m", "memory": "32Mi"}, limits={"memory": "128Mi"}
-                        ),
+                        resources=k8s.core.v1.ResourceRequirementsArgs(**redis.RESOURCES),
                         volume_mounts=[
                             k8s.core.v1.VolumeMountArgs(name="config", mount_path="/etc/redis", read_only=True)
                         ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,8 @@ from components.digest import digest_of, fingerprints
 from components.operation import operation
 from model import policies
 from model.apps import App
-from model.policies import Call, Policy
+from model.arguments import AllowedCalls, DeclaredPolicies
+from model.policies import Policy
 from model.route import Route
 
 
@@ -65,10 +65,9 @@ class SmiPolicies(pulumi.ComponentResource):
             f"{name}-withdraw",
             connection=args.connection,
             create="withdraw-policies",
-            environment={
-                "OPERATION_NAMESPACES": json.dumps(list(args.namespaces)),
-                "OPERATION_DECLARED": json.dumps([policy.reference for policy in declared]),
-            },
+            arguments=DeclaredPolicies(
+                namespaces=tuple(args.namespaces), declared=tuple(policy.reference for policy in declared)
+            ),
             # A TCPRoute refuses the calls of a release whose calls are HTTP, while an HTTPRouteGroup lets connections
             # through: so TCPRoutes come after the pods that need them, and orders flow on while the way changes.
             opts=child(self, args.mesh, *([] if args.route.by_http else [args.deployed])),
@@ -91,10 +90,11 @@ class SmiPolicies(pulumi.ComponentResource):
             f"{name}-revoke",
             connection=args.connection,
             create="revoke-calls",
-            environment={
-                "OPERATION_CALLS": json.dumps([[call.source, call.destination] for call in _allowed(args.policies)]),
-                "OPERATION_APPS": json.dumps({app.name: app.namespace for app in args.apps.values()}),
-            },
+            arguments=AllowedCalls(
+                calls=tuple(sorted(policies.named_calls(args.policies))),
+                apps={app.name: app.namespace for app in args.apps.values()},
+            ),
+            remembers=True,
             opts=child(self, withdraw, *objects, args.deployed),
         )
         # What was withdrawn shows in no input when a failed update is taken back, so each run of it counts too.
@@ -102,7 +102,3 @@ class SmiPolicies(pulumi.ComponentResource):
             [[policy.reference, policy.spec] for policy in declared], withdraw.stdout, fingerprints(*objects)
         )
         self.register_outputs({"digest": self.digest})
-
-
-def _allowed(declared: Sequence[Policy]) -> list[Call]:
-    return sorted({Call(source=source, destination=p.destination) for p in declared for source in p.sources})

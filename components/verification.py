@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 
@@ -12,6 +12,8 @@ from components.connection import Connection, child
 from components.digest import digest_of
 from components.operation import operation, result_of
 from model.expectation import Expectation
+
+BARE: Final = "OPERATION_BARE"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,12 +24,14 @@ class VerificationArgs:
         connection: The cluster.
         expectation: What must be seen.
         covers: Fingerprints of everything that a finding depends on; a change of one verifies again.
+        bare: Fingerprint of pods that lack a sidecar, or ""; another one verifies again, too.
         after: The components to verify.
     """
 
     connection: Connection
     expectation: Expectation
     covers: Sequence[pulumi.Input[str]]
+    bare: str = ""
     after: Sequence[pulumi.Resource]
 
 
@@ -47,10 +51,8 @@ class Verification(pulumi.ComponentResource):
             f"{name}-run",
             connection=args.connection,
             create="verify-up",
-            environment={
-                "OPERATION_EXPECTATION": args.expectation.to_json(),
-                "OPERATION_COVERS": digest_of(*args.covers),
-            },
+            arguments=args.expectation,
+            again_with={"OPERATION_COVERS": digest_of(*args.covers), **({BARE: args.bare} if args.bare else {})},
             opts=child(self, *args.after),
         )
         self.findings = result_of(command)

@@ -40,6 +40,12 @@ def kubeconfig(paths: Paths) -> int:
     return 0
 
 
+def config_file(paths: Paths) -> int:
+    """Print the path of the stack file that the lab's Pulumi works with."""
+    print(pulumi.prepare(paths))
+    return 0
+
+
 def check(paths: Paths) -> int:
     """Say whether this machine can run the lab."""
     if cluster.status(paths) is None:
@@ -79,7 +85,9 @@ def recover(paths: Paths) -> int:
     start(paths)
     # Without a run that holds the stack there is nothing to cancel, which is no failure.
     pulumi.run(paths, ["cancel", "--yes"])
-    return pulumi.run(paths, ["up", "--yes", "--refresh"]) or pulumi.run(paths, ["stack", "output"])
+    # What a killed run was about to make carries the stack's mark, and the `up` takes it over: nothing is to be asked.
+    cleared = pulumi.run(paths, ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"])
+    return cleared or pulumi.run(paths, ["up", "--yes"]) or pulumi.run(paths, ["stack", "output"])
 
 
 def drift(paths: Paths) -> int:
@@ -92,7 +100,7 @@ def down(paths: Paths) -> int:
     pulumi.refuse_other_cluster(paths)
     if cluster.status(paths) is None:
         raise LabError("The lab is not running; start it first (`make lab`), so that Pulumi can remove what it made.")
-    return pulumi.run(paths, ["destroy", "--yes"])
+    return pulumi.run(paths, ["destroy", "--yes", "--skip-preview"])
 
 
 COMMANDS: dict[str, Callable[[Paths], int]] = {
@@ -101,6 +109,7 @@ COMMANDS: dict[str, Callable[[Paths], int]] = {
     "remove": remove,
     "status": report.status,
     "kubeconfig": kubeconfig,
+    "config-file": config_file,
     "times": report.times,
     "up": up,
     "down": down,

@@ -49,6 +49,12 @@ FORCE: Final[Mapping[str, str]] = {"pulumi.com/patchForce": "true"}
 SKIP_AWAIT: Final[Mapping[str, str]] = {"pulumi.com/skipAwait": "true"}
 
 
+# Kinds whose pods a step of the stack's own waits for: it knows when waiting can't help. Pulumi's wait ends once their
+# controller has seen them; without any, a delete would not wait for the pods to go either.
+AWAITED: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+OWN_WAIT: Final[Mapping[str, str]] = {"pulumi.com/waitFor": "jsonpath={.status.observedGeneration}"}
+
+
 class UnknownHookError(ValueError):
     """A chart has a hook that this program would silently leave out."""
 
@@ -132,6 +138,11 @@ class ChartObject:
         """Whether it has pods, which are waited for."""
         return self.kind in WORKLOADS
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a step of the stack's own waits for its pods; Pulumi does for the others'."""
+        return self.kind in AWAITED
+
 
 def chart_objects(
     rendered: Iterable[Object], *, namespace: str, owner: Owner, plan: ChartPlan
@@ -209,7 +220,7 @@ def _ready(item: Object, namespace: str, owner: Owner, plan: ChartPlan) -> Objec
     else:
         metadata.setdefault("namespace", namespace)
     metadata["labels"] = {**(metadata.get("labels") or {}), **owner.labels}
-    skip = SKIP_AWAIT if item["kind"] == "Service" else {}
+    skip = SKIP_AWAIT if item["kind"] == "Service" else OWN_WAIT if item["kind"] in AWAITED else {}
     metadata["annotations"] = {**(metadata.get("annotations") or {}), **FORCE, **skip}
     body["metadata"] = metadata
     for probe in plan.probes:

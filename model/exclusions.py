@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from model import names
+from model import names, redis
 
 # One iptables rule holds all of a pod's excluded ports, and iptables' multiport match takes 15.
 # Source: OSM 1.2.4, pkg/injector/iptables.go; iptables-extensions(8).
@@ -20,6 +20,9 @@ MAX_PORTS: Final = 15
 
 # What daprd uses for calls between sidecars. Excluding it would take the apps' calls out of the mesh.
 DAPR_INTERNAL_GRPC_PORT: Final = 50002
+
+# On the MeshConfig: what the stack declares, with its reasons, beside what is in force.
+DECLARED_ANNOTATION: Final = "dapr-osm/exclusions"
 
 # The names a port may have for it to be excluded, by Service. "" stands for a Service's only, unnamed port,
 # which is how Dapr up to 1.12 declares dapr-api, and up to 1.10 dapr-sentry. A release's own sidecars use the first.
@@ -182,6 +185,31 @@ class ServicePorts:
     redis: Sequence[Mapping[str, Any]]
     scheduler: Sequence[Mapping[str, Any]] | None = None
     scheduler_hosts: Sequence[Mapping[str, Any]] | None = None
+
+
+def service_ports(services: Mapping[str, Mapping[str, Any]], namespace: str) -> ServicePorts:
+    """The Services that exclusions are read from.
+
+    Args:
+        services: By ``namespace/name``, a Service's ``ports``.
+        namespace: Dapr's.
+    """
+
+    def ports(name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = services[f"{namespace}/{name}"]["ports"]
+        return found
+
+    def optional(name: str) -> list[dict[str, Any]] | None:
+        return ports(name) if f"{namespace}/{name}" in services else None
+
+    return ServicePorts(
+        placement=ports(names.PLACEMENT_SERVICE),
+        api=ports(names.DAPR_API_SERVICE),
+        sentry=ports(names.SENTRY_SERVICE),
+        redis=redis.service_ports(),
+        scheduler=optional(names.SCHEDULER_SERVICE),
+        scheduler_hosts=optional(names.SCHEDULER_HOSTS_SERVICE),
+    )
 
 
 def _dapr_too(which: ExclusionSet, *, egress: bool) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 
 from model.apps import App
-from model.policies import Call, Policy, calls, smi_objects
+from model.arguments import Arguments, Strict
+from model.policies import Call, Policy, named_calls, possible_calls, smi_objects
 from model.route import Route
 from model.stage import Stage
 from model.verify_level import VerifyLevel
@@ -15,12 +16,13 @@ from model.versions import DaprRelease, OsmRelease
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExpectedApp:
+class ExpectedApp(Strict):
     """One app's pods.
 
     Attributes:
         name: The app's id and Deployment.
         namespace: Where they are.
+        port: Where the app listens; None where it only calls.
         container: The app's own container.
         containers: The names of all containers of a pod, sorted.
         init_containers: The names of all init containers, sorted.
@@ -29,6 +31,7 @@ class ExpectedApp:
 
     name: str
     namespace: str
+    port: int | None
     container: str
     containers: tuple[str, ...]
     init_containers: tuple[str, ...]
@@ -36,29 +39,35 @@ class ExpectedApp:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExpectedCall:
-    """A call between two apps.
+class NamedCall(Strict):
+    """A call that a policy of the stack speaks of.
 
     Attributes:
+        policy: The policy's name.
         source: The caller's app id.
         destination: The called app's.
-        allowed: Whether it must arrive, or must be refused by the mesh.
     """
 
+    policy: str
     source: str
     destination: str
-    allowed: bool
+
+    @property
+    def call(self) -> Call:
+        """Who calls whom."""
+        return Call(source=self.source, destination=self.destination)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Expectation:
-    """What has to be seen on the cluster.
+class Expectation(Arguments):
+    """What has to be seen on the cluster. It grows with the apps and the policies, not with pairs of apps.
 
     Attributes:
         stack: The stack whose stage it is.
         stage: The stage that promises it.
         apps: Every app's pods.
-        calls: Every call that could be made between them.
+        named: The calls that policies speak of, whether they are in force or not.
+        named_pass: Whether those are in force.
         through_envoys: Whether calls must cross both Envoys.
         by_http: Whether Envoys see calls; else they see connections.
         policies: The SMI objects that must be there, as ``Kind/namespace/name``; none others of this stack's may be.
@@ -70,7 +79,8 @@ class Expectation:
     stack: str
     stage: str
     apps: tuple[ExpectedApp, ...]
-    calls: tuple[ExpectedCall, ...]
+    named: tuple[NamedCall, ...]
+    named_pass: bool
     through_envoys: bool
     by_http: bool
     policies: tuple[str, ...] | None
@@ -87,36 +97,20 @@ class Expectation:
         """Where the apps are, each once."""
         return tuple(dict.fromkeys(app.namespace for app in self.apps))
 
+    @cached_property
+    def calls(self) -> Mapping[Call, bool]:
+        """Every call that could be made between the apps; whether it must arrive, or must be refused by the mesh."""
+        named = {named.call for named in self.named}
+        passing = named if self.named_pass else set()
+        return {call: not self.enforces or call in passing for call in possible_calls(self.apps, named)}
+
+    @cached_property
+    def _apps(self) -> Mapping[str, ExpectedApp]:
+        return {app.name: app for app in self.apps}
+
     def app(self, name: str) -> ExpectedApp:
         """The app of that id."""
-        return next(app for app in self.apps if app.name == name)
-
-    def call(self, source: str, destination: str) -> ExpectedCall | None:
-        """The call between these two, or None where there is none."""
-        return next((call for call in self.calls if (call.source, call.destination) == (source, destination)), None)
-
-    def to_json(self) -> str:
-        """As text that :meth:`from_json` reads back."""
-        return json.dumps(asdict(self), sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> Expectation:
-        """Read what :meth:`to_json` wrote."""
-        fields = json.loads(text)
-        fields["apps"] = tuple(
-            ExpectedApp(
-                **{
-                    **app,
-                    "containers": tuple(app["containers"]),
-                    "init_containers": tuple(app["init_containers"]),
-                }
-            )
-            for app in fields["apps"]
-        )
-        fields["calls"] = tuple(ExpectedCall(**call) for call in fields["calls"])
-        fields["level"] = VerifyLevel(fields.get("level", VerifyLevel.CALLS))
-        fields["policies"] = None if fields["policies"] is None else tuple(fields["policies"])
-        return cls(**fields)
+        return self._apps[name]
 
 
 def sidecars(stage: Stage, dapr: DaprRelease, osm: OsmRelease) -> tuple[str, ...]:
@@ -143,6 +137,7 @@ def expectation(
             ExpectedApp(
                 name=app.name,
                 namespace=app.namespace,
+                port=app.port,
                 container=app.container,
                 containers=tuple(sorted((app.container, *sidecars(stage, dapr, osm)))),
                 init_containers=tuple(sorted(osm.init_containers if stage.meshed else ())),
@@ -150,17 +145,17 @@ def expectation(
             )
             for app in apps.values()
         ),
-        calls=tuple(_expected(call, allowed) for call, allowed in calls(stage, apps, policies).items()),
+        named=tuple(
+            NamedCall(policy=name, source=call.source, destination=call.destination)
+            for call, name in named_calls(policies).items()
+        ),
+        named_pass=stage.policies,
         through_envoys=stage.meshed,
         by_http=dapr.route.by_http,
         policies=_references(stage, apps, policies, dapr.route) if stage.enforces else None,
         seconds=seconds,
         level=level,
     )
-
-
-def _expected(call: Call, allowed: bool) -> ExpectedCall:
-    return ExpectedCall(source=call.source, destination=call.destination, allowed=allowed)
 
 
 def _references(stage: Stage, apps: Mapping[str, App], policies: Sequence[Policy], route: Route) -> tuple[str, ...]:

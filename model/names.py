@@ -26,6 +26,8 @@ class Namespaces:
 
 
 MESH_NAME: Final = "osm"
+# OSM's control plane: Deployments of its chart.
+OSM_DEPLOYMENTS: Final = ("osm-bootstrap", "osm-controller", "osm-injector")
 MESH_CONFIG: Final = "osm-mesh-config"
 MESH_ROOT_CERTIFICATE: Final = "osm-mesh-root-certificate"
 OSM_CA_BUNDLE: Final = "osm-ca-bundle"

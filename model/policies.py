@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from model import names
 from model.apps import NODE_APP, PYTHON_APP, App
 from model.exclusions import DAPR_INTERNAL_GRPC_PORT
 from model.route import Route
-from model.stage import Stage
 
 # The match of a policy that is not the walkthrough's.
 MATCH: Final = "dapr-calls"
@@ -147,18 +146,40 @@ def _account(app: App) -> dict[str, str]:
     return {"kind": "ServiceAccount", "name": app.name, "namespace": app.namespace}
 
 
-def calls(stage: Stage, apps: Mapping[str, App], policies: Sequence[Policy]) -> dict[Call, bool]:
-    """Every call that could be made between the apps of a stack, and whether the stage allows it.
+class Callable(Protocol):
+    """What matters of an app to who may call whom."""
+
+    @property
+    def name(self) -> str:
+        """Its app id."""
+
+    @property
+    def namespace(self) -> str:
+        """Where it runs."""
+
+    @property
+    def port(self) -> int | None:
+        """Where it listens; None where it only calls."""
+
+
+def named_calls(policies: Iterable[Policy]) -> dict[Call, str]:
+    """The calls that policies speak of, each with the name of the first one that does."""
+    named: dict[Call, str] = {}
+    for policy in policies:
+        for source in policy.sources:
+            named.setdefault(Call(source=source, destination=policy.destination), policy.name)
+    return named
+
+
+def possible_calls(apps: Collection[Callable], named: Collection[Call]) -> Iterator[Call]:
+    """Every call that could be made between the apps of a stack.
 
     Apps that listen nowhere can't be called. Apps of different namespaces count only where a policy speaks of them.
     """
-    named = {Call(source=source, destination=p.destination) for p in policies for source in p.sources}
-    allowed = named if stage.policies else set()
-    return {
-        call: not stage.enforces or call in allowed
-        for source in apps.values()
-        for destination in apps.values()
-        if source is not destination and destination.port is not None
-        for call in [Call(source=source.name, destination=destination.name)]
-        if source.namespace == destination.namespace or call in named
-    }
+    for source in apps:
+        for destination in apps:
+            if source.name == destination.name or destination.port is None:
+                continue
+            call = Call(source=source.name, destination=destination.name)
+            if source.namespace == destination.namespace or call in named:
+                yield call

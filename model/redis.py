@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 PORT: Final = 6379
 PORT_NAME: Final = "redis"
+# The user that the official image makes for Redis.
+USER: Final = 999
+RESOURCES: Final[Mapping[str, Any]] = {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}}
 
 
 def service_ports() -> list[dict[str, Any]]:

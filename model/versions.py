@@ -26,6 +26,7 @@ class DaprRelease:
         route: How its sidecars' calls to each other ride the mesh.
         scheduler: The Services of its scheduler, to which every daprd keeps a connection (from 1.14 on).
         schedulers: How many schedulers its chart runs, each with a volume of its own.
+        scheduler_in_memory: Whether its chart lets several schedulers keep their jobs in memory.
         containers: What Dapr's injector adds to a pod, by container name.
         mesh_containers: What OSM adds for them beside its own sidecar: from 1.15.2 on daprd has a TCP liveness
             probe, and OSM answers such probes with a container of its own.
@@ -38,6 +39,7 @@ class DaprRelease:
     route: Route
     scheduler: tuple[str, ...] = ()
     schedulers: int = 0
+    scheduler_in_memory: bool = True
     containers: tuple[str, ...] = ("daprd",)
     mesh_containers: tuple[str, ...] = ()
     reads_ed25519: bool = True
@@ -103,10 +105,11 @@ DAPR_RELEASES: Mapping[str, DaprRelease] = MappingProxyType(
                     route=Route.ADDRESS,
                     scheduler=_SCHEDULER,
                     schedulers=3,
+                    scheduler_in_memory=in_memory,
                     mesh_containers=("osm-healthcheck",),
                     reads_ed25519=False,
                 )
-                for version in ("1.16.0", "1.17.5")
+                for version, in_memory in (("1.16.0", False), ("1.17.5", True))
             ),
             # By DNS name again, through an alpha component; see docs/dapr-releases.md.
             DaprRelease(
@@ -140,6 +143,25 @@ OSM_RELEASE = OsmRelease(
         "upstreamtrafficsettings.policy.openservicemesh.io",
     ),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KubernetesRange:
+    """Which releases of Kubernetes this program runs on.
+
+    Attributes:
+        oldest: Before it nothing works.
+        newest: The newest minor on which it was seen to work; later ones may do as well.
+    """
+
+    oldest: tuple[int, int, int]
+    newest: tuple[int, int]
+
+
+# OSM's chart asks for 1.22.9 (kubeVersion), and so does server-side apply, stable since 1.22; Dapr's charts ask for
+# nothing and its documents for supported releases. The newest is the lab's, on which everything is tried.
+# Source: https://github.com/openservicemesh/osm/blob/v1.2.4/charts/osm/Chart.yaml
+KUBERNETES = KubernetesRange(oldest=(1, 22, 9), newest=(1, 36))
 
 # Charts' public homes. Source: the installation pages of both projects.
 DAPR_CHART_REPOSITORY = "https://dapr.github.io/helm-charts"

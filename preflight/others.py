@@ -1,11 +1,15 @@
-"""What of other people's depends on Dapr."""
+"""What of other people's depends on Dapr, or is in a stack's namespaces."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from cluster.client import Cluster
+from cluster.client import Cluster, Object
+from cluster.errors import ApiError
+from cluster.kinds import preferred
+from cluster.progress import say
+from model import names
 from model.owner import Owner
 
 # Every kind whose pods Dapr may serve, with the path to its pod template.
@@ -35,3 +39,57 @@ def dapr_workloads(cluster: Cluster, owner: Owner) -> Iterator[str]:
             enabled = (template.get("annotations") or {}).get("dapr.io/enabled", "")
             if str(enabled).lower() in TRUE:
                 yield f"{kind} {meta['namespace']}/{meta['name']}"
+
+
+# What a namespace holds that nobody put there: kinds that Kubernetes and the control planes make by themselves.
+BY_ITSELF: Final = frozenset({"Event", "EndpointSlice", "Endpoints", "Lease", "PodMetrics"})
+
+
+def in_namespace(cluster: Cluster, namespace: str, owner: Owner) -> Iterator[str]:
+    """Objects of other people's in a namespace: ``Kind name``."""
+    found = cluster.get(f"/api/v1/namespaces/{namespace}")
+    if found is None or not owner.owns(found["metadata"]):
+        return
+    for kind, item in _namespaced(cluster, namespace):
+        meta = item["metadata"]
+        if kind in BY_ITSELF or owner.owns(meta) or meta.get("ownerReferences") or _is_made_by_itself(kind, item):
+            continue
+        yield f"{kind} {meta['name']}"
+
+
+def _is_made_by_itself(kind: str, item: Object) -> bool:
+    name = item["metadata"]["name"]
+    if kind == "ServiceAccount" and name == "default":
+        return True
+    if kind == "ConfigMap" and name in ("kube-root-ca.crt", "openshift-service-ca.crt"):
+        return True
+    if kind == "Secret":
+        # An Envoy's first configuration, the mesh's authority, and tokens of ServiceAccounts.
+        return (
+            name.startswith("envoy-bootstrap-config-")
+            or name == names.OSM_CA_BUNDLE
+            or item.get("type")
+            in (
+                "kubernetes.io/service-account-token",
+                "helm.sh/release.v1",
+            )
+        )
+    if kind == "PersistentVolumeClaim":
+        return bool(name.startswith(names.SCHEDULER_CLAIM))
+    return kind in ("MeshConfig", "MeshRootCertificate")
+
+
+def _namespaced(cluster: Cluster, namespace: str) -> Iterator[tuple[str, Object]]:
+    """Every object in a namespace, with its kind."""
+    for resource in preferred(cluster.resources()):
+        if not resource.namespaced or "list" not in resource.verbs:
+            continue
+        try:
+            items = cluster.items(resource.path(namespace))
+        except ApiError as error:
+            if error.status not in (403, 405):
+                raise
+            say(f"whether {namespace} holds {resource.plural} of others can't be told: {error}")
+            continue
+        for item in items:
+            yield resource.kind, item

@@ -6,7 +6,6 @@ looked at first, in a preview too. What carries the stack's mark is its own, als
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -83,6 +82,10 @@ class Claim:
     existing_namespaces: Collection[str] = ()
 
 
+UNACCEPTABLE: Final = (400, 409, 422)
+"""HTTP statuses of an API server that understands what it is asked for, and will not do it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """Which definitions are not simply the stack's.
@@ -96,13 +99,78 @@ class Verdict:
     kept: frozenset[str]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """What was found out.
+
+    Attributes:
+        verdict: Which definitions are not simply the stack's.
+        problems: What is somebody else's: each, whose it is as far as can be told, and the choices.
+        hidden: What this user may not look at, so that it may be somebody else's.
+    """
+
+    verdict: Verdict
+    problems: tuple[str, ...]
+    hidden: tuple[str, ...]
+
+
+# Over the problems.
+HEAD: Final = (
+    "stack {stack} would take over what is not its own. Nothing was touched. Remove or rename what is in the way, "
+    "choose other namespaces, or another cluster:"
+)
+
+
+class _Looks:
+    """Looks at a cluster, and keeps what this user may not see.
+
+    Attributes:
+        hidden: What that was, by path, as the API server says it.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        """Look at this cluster."""
+        self.cluster = cluster
+        self.hidden: dict[str, str] = {}
+
+    def at(self, path: str) -> Object | None:
+        """One object; None where there is none, or where it can't be seen."""
+        try:
+            return self.cluster.get(path)
+        except ApiError as error:
+            self._keep(path, error)
+            return None
+
+    def among(self, path: str, query: Mapping[str, Any] | None = None) -> Iterable[Object]:
+        """The objects of a list, as far as they can be seen."""
+        try:
+            return self.cluster.items(path, query)
+        except ApiError as error:
+            self._keep(path, error)
+            return []
+
+    def _keep(self, path: str, error: ApiError) -> None:
+        if error.status != 403:
+            raise error
+        self.hidden[path] = error.reason
+
+
 def check(cluster: Cluster, claim: Claim) -> Verdict:
     """Refuse a cluster where the stack's names are somebody else's.
 
     Raises:
         OperationError: Some are; names each, whose it is as far as can be told, and the choices.
     """
-    found = parallel(partial(_get, cluster, item) for item in claim.wanted)
+    judged = judge(cluster, claim)
+    if judged.problems:
+        raise OperationError(lines(HEAD.format(stack=claim.owner.stack), judged.problems))
+    return judged.verdict
+
+
+def judge(cluster: Cluster, claim: Claim) -> Judged:
+    """Find out whose the stack's names are."""
+    looks = _Looks(cluster)
+    found = parallel(partial(_get, looks, item) for item in claim.wanted)
     left_alone, kept, problems = set(), set(), []
     for item, there in zip(claim.wanted, found, strict=True):
         if there is None or _is_ours(item, there, claim):
@@ -110,8 +178,14 @@ def check(cluster: Cluster, claim: Claim) -> Verdict:
                 kept.add(item.name)
             continue
         if item.kind == CRD and mark_of(there["metadata"]) is None:
-            if _same_definition(cluster, item):
+            same, refused = _applied(cluster, item)
+            if same:
                 left_alone.add(item.name)
+            elif refused:
+                problems.append(
+                    f"{item} is there{_whose(there)} and can't become the chart's, not with dapr-osm:takeOverCrds "
+                    f"either: {refused}. Remove it if nobody needs it, and its objects with it"
+                )
             elif claim.take_over_definitions:
                 kept.add(item.name)
             else:
@@ -122,19 +196,15 @@ def check(cluster: Cluster, claim: Claim) -> Verdict:
             continue
         problems.append(f"{item} is there{_whose(there)}")
     problems += _namesakes(claim, found)
-    problems += _runtime_problems(cluster, claim)
-    problems += _existing_problems(cluster, claim)
-    problems += _other_stacks(cluster, claim)
-    problems += _helm_releases(cluster, claim)
-    if problems:
-        raise OperationError(
-            lines(
-                f"stack {claim.owner.stack} would take over what is not its own. Nothing was touched. Remove or rename "
-                "what is in the way, choose other namespaces, or another cluster:",
-                list(dict.fromkeys(problems)),
-            )
-        )
-    return Verdict(left_alone=frozenset(left_alone), kept=frozenset(kept))
+    problems += _runtime_problems(looks, claim)
+    problems += _existing_problems(looks, claim)
+    problems += _other_stacks(looks, claim)
+    problems += _helm_releases(looks, claim)
+    return Judged(
+        verdict=Verdict(left_alone=frozenset(left_alone), kept=frozenset(kept)),
+        problems=tuple(dict.fromkeys(problems)),
+        hidden=tuple(dict.fromkeys(looks.hidden.values())),
+    )
 
 
 def _namesakes(claim: Claim, found: Iterable[Object | None]) -> list[str]:
@@ -148,18 +218,8 @@ def _namesakes(claim: Claim, found: Iterable[Object | None]) -> list[str]:
     ]
 
 
-def _get(cluster: Cluster, item: Wanted) -> Object | None:
-    return _look(cluster, path_of(item.api_version, item.kind, item.namespace, item.name))
-
-
-def _look(cluster: Cluster, path: str) -> Object | None:
-    try:
-        return cluster.get(path)
-    except ApiError as error:
-        if error.status == 403:
-            # Whoever may not look may not make it either; that is told by the check of rights.
-            return None
-        raise
+def _get(looks: _Looks, item: Wanted) -> Object | None:
+    return looks.at(path_of(item.api_version, item.kind, item.namespace, item.name))
 
 
 def _is_ours(item: Wanted, there: Object, claim: Claim) -> bool:
@@ -186,8 +246,12 @@ def _whose(there: Object) -> str:
     return f", {told}" if told else ", not made by this stack"
 
 
-def _same_definition(cluster: Cluster, item: Wanted) -> bool:
-    """Whether applying our definition would change nothing that counts: asked of the API server, without doing it."""
+def _applied(cluster: Cluster, item: Wanted) -> tuple[bool, str]:
+    """What applying our definition would do: asked of the API server, without doing it.
+
+    Returns:
+        Whether nothing that counts would change, and why the API server would refuse it, or "".
+    """
     assert item.body is not None  # noqa: S101 - a definition is wanted with its body
     path = f"{PATHS[CRDS]}/{item.name}"
     before = cluster.get(path)
@@ -196,18 +260,18 @@ def _same_definition(cluster: Cluster, item: Wanted) -> bool:
         after = cluster.patch(path, body, "apply", field_manager=FIELD_MANAGER, force=True, dry_run=True)
     except ApiError as error:
         # Whoever may not ask may not make one either; that is told by the check of rights.
-        return error.status == 403
-    return before is not None and before["spec"] == after["spec"]
+        return error.status == 403, error.reason if error.status in UNACCEPTABLE else ""
+    return before is not None and before["spec"] == after["spec"], ""
 
 
-def _runtime_problems(cluster: Cluster, claim: Claim) -> list[str]:
+def _runtime_problems(looks: _Looks, claim: Claim) -> list[str]:
     """OSM writes over definitions that are there, and over webhooks; so they must not be, before its first start."""
     if claim.begun:
         return []
     problems = []
     for kind, listed in claim.runtime.items():
         for name in listed:
-            there = _look(cluster, f"{PATHS[kind]}/{name}")
+            there = looks.at(f"{PATHS[kind]}/{name}")
             if there is None or claim.owner.owns(there["metadata"]):
                 continue
             if kind == CRDS and claim.take_over_definitions:
@@ -223,11 +287,14 @@ def _runtime_problems(cluster: Cluster, claim: Claim) -> list[str]:
     return problems
 
 
-def _existing_problems(cluster: Cluster, claim: Claim) -> list[str]:
+def _existing_problems(looks: _Looks, claim: Claim) -> list[str]:
     """Namespaces that a team brings have to be there, and in no other mesh."""
     problems = []
     for name in sorted(claim.existing_namespaces):
-        there = cluster.get(f"/api/v1/namespaces/{name}")
+        path = f"/api/v1/namespaces/{name}"
+        there = looks.at(path)
+        if path in looks.hidden:
+            continue
         if there is None:
             problems.append(
                 f"Namespace {name} does not exist, although dapr-osm:existingNamespaces names it: make it, or remove "
@@ -240,11 +307,11 @@ def _existing_problems(cluster: Cluster, claim: Claim) -> list[str]:
     return problems
 
 
-def _other_stacks(cluster: Cluster, claim: Claim) -> list[str]:
+def _other_stacks(looks: _Looks, claim: Claim) -> list[str]:
     """Two stacks can't share a cluster: Dapr, OSM and their definitions exist once."""
     others: dict[str, list[str]] = {}
     for kind in ("clusterroles", CRDS, "mutatingwebhookconfigurations"):
-        for item in _items(cluster, PATHS[kind]):
+        for item in looks.among(PATHS[kind]):
             stack = mark_of(item["metadata"])
             if stack not in (None, claim.owner.mark):
                 others.setdefault(str(stack), []).append(f"{kind}/{item['metadata']['name']}")
@@ -255,11 +322,11 @@ def _other_stacks(cluster: Cluster, claim: Claim) -> list[str]:
     ]
 
 
-def _helm_releases(cluster: Cluster, claim: Claim) -> list[str]:
+def _helm_releases(looks: _Looks, claim: Claim) -> list[str]:
     """A Helm release of our names, pending ones too, would fight over the same objects."""
     problems = []
     for namespace in claim.namespaces:
-        for item in _items(cluster, f"/api/v1/namespaces/{namespace}/secrets", {"labelSelector": HELM_RELEASE}):
+        for item in looks.among(f"/api/v1/namespaces/{namespace}/secrets", {"labelSelector": HELM_RELEASE}):
             labels = item["metadata"].get("labels") or {}
             if labels.get("name") in (names.DAPR_RELEASE_NAME, names.OSM_RELEASE_NAME):
                 problems.append(
@@ -267,17 +334,3 @@ def _helm_releases(cluster: Cluster, claim: Claim) -> list[str]:
                     "earlier version of this program made it, run `make bring-over` once; else `helm uninstall` it"
                 )
     return problems
-
-
-def _items(cluster: Cluster, path: str, query: Mapping[str, Any] | None = None) -> Iterable[Object]:
-    try:
-        return cluster.items(path, query)
-    except ApiError as error:
-        if error.status == 403:
-            return []
-        raise
-
-
-def recorded_definitions(commands: Mapping[str, str], name: str) -> bool:
-    """Whether an earlier run has noted what was there before a control plane: the stack's state has its note."""
-    return bool(commands.get(name)) and CRDS in json.loads(commands[name])

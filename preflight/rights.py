@@ -13,9 +13,10 @@ from functools import partial
 from typing import Final
 
 from cluster.client import Cluster, parallel
-from cluster.errors import ApiError, lines
+from cluster.errors import ApiError
 from cluster.kinds import preferred
 from preflight import deployer
+from preflight.finding import Finding, Level, unseen
 from preflight.needs import ANYTHING, RBAC, Right
 
 REVIEW: Final = "authorization.k8s.io/v1"
@@ -23,6 +24,8 @@ ACCESS_REVIEWS: Final = f"/apis/{REVIEW}/selfsubjectaccessreviews"
 WHO: Final = "authentication.k8s.io/v1"
 # Who lacks more than so many lines lacks nearly everything, and is helped by the manifest rather than by a list.
 LONGEST: Final = 20
+# What an API server says that takes no such questions, or not from this user.
+UNASKED: Final = (403, 404, 405)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,39 +96,77 @@ class Answers:
         return self._cluster.may(one.verb, one.group, resource, one.namespace, one.name, sub or None)
 
 
-def problem(cluster: Cluster, needed: Sequence[Right]) -> str | None:
-    """What of these rights is missing, with its reasons and the mend; None where nothing is."""
-    found = missing(cluster, needed)
-    if not found:
-        return None
-    details = explained(found)
+@dataclass(frozen=True, kw_only=True)
+class Lack:
+    """What a user can't do.
+
+    Attributes:
+        rights: The rights that he lacks; of each only what is refused.
+        only_looks: Whether he may make nothing at all of what a stack makes.
+    """
+
+    rights: Sequence[Right]
+    only_looks: bool
+
+
+def find(cluster: Cluster, needed: Sequence[Right]) -> list[Finding]:
+    """What of these rights is missing, with its reasons and the mend."""
+    try:
+        lack = lacking(cluster, needed)
+    except ApiError as error:
+        if error.status not in UNASKED:
+            raise
+        return [
+            unseen(
+                f"what this user may do can't be asked: {error}",
+                "Whoever lacks a right would be told so only half-way through an `up`.",
+                "Everybody who is known may ask by the ClusterRoleBinding system:basic-user: has it been taken away?",
+            )
+        ]
+    if not lack.rights:
+        return []
+    details = explained(lack.rights)
     if len(details) > LONGEST:
         details = [*details[:LONGEST], f"... and {len(details) - LONGEST} more such lines; the manifest has them all"]
-    return lines(
-        f"{who(cluster)} may not do all that this stack needs. Nothing was touched. Have an administrator run "
-        f"`kubectl apply -f {deployer.FILE}`, with this user in its ClusterRoleBinding:",
-        details,
-    )
+    return [
+        Finding(
+            level=Level.ONLY_LOOKS if lack.only_looks else Level.LACKS,
+            what=f"{who(cluster)} may not do all that this stack needs",
+            mend=f"Have an administrator run `kubectl apply -f {deployer.FILE}`, with this user in its "
+            "ClusterRoleBinding",
+            details=tuple(details),
+        )
+    ]
 
 
 def missing(cluster: Cluster, needed: Sequence[Right]) -> list[Right]:
-    """The rights that this user lacks; of each only what is refused.
-
-    Nothing is known to be missing where the API server takes no such questions.
-    """
-    answers = Answers(cluster)
+    """The rights that this user lacks; none is known where the API server takes no such questions."""
     try:
-        answers.ask([EVERYTHING])
+        return list(lacking(cluster, needed).rights)
     except ApiError as error:
-        if error.status in (403, 404, 405):
+        if error.status in UNASKED:
             return []
         raise
+
+
+def lacking(cluster: Cluster, needed: Sequence[Right]) -> Lack:
+    """The rights that this user lacks.
+
+    Raises:
+        ApiError: The API server takes no such questions, or not from this user.
+    """
+    answers = Answers(cluster)
+    answers.ask([EVERYTHING])
     if answers.says_yes(EVERYTHING):
         needed = [right for right in needed if right.resource.startswith("/")]
     answers.ask(question for right in needed for question in asks(right))
+    makes = [one for right in needed if right.granted_by is None for one in asks(right) if one.verb == "create"]
     found = [lacking for right in needed for lacking in _lacking(answers, right)]
     found = _each_kind(cluster, answers, found)
-    return _not_escalated(answers, found)
+    return Lack(
+        rights=_not_escalated(answers, found),
+        only_looks=bool(makes) and not any(answers.says_yes(one) for one in makes),
+    )
 
 
 def _lacking(answers: Answers, right: Right) -> list[Right]:

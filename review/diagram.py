@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from model.leaks import visible
+from model.mermaid import GREEN, MOST_LINES, RED, Arrow, Line, flowchart
 from model.policies import Call
 from review.mesh import Mesh, Mode, Moves, moves
-from review.secrets import visible
-
-# A picture with more lines says nothing; beyond, only those that come and go are drawn, and beyond those, none.
-MOST_LINES: Final = 60
 
 
 def is_needed(before: Mesh, after: Mesh) -> bool:
@@ -22,34 +18,36 @@ def diagram(before: Mesh, after: Mesh) -> str:
     moved = moves(before, after)
     calls = _drawn(before, after, moved)
     names = sorted({*before.apps, *after.apps, *(name for c in calls for name in _ends(c))})
-    ids = {name: f"app{number}" for number, name in enumerate(names)}
-    lines = ["flowchart LR"]
-    for name in names:
-        style = ":::comes" if name not in before.apps else ":::goes" if name not in after.apps else ""
-        if "/" in name or (not before.apps and not after.apps):
-            style = ""
-        lines.append(f'  {ids[name]}["{_label(name)}"]{style}')
-    styles: list[str] = []
-    for call in calls:
-        source, destination = ids[call.source], ids[call.destination]
-        if call in _came(moved):
-            lines.append(f"  {source} ==>|{_word(moved, call, comes=True)}| {destination}")
-            styles.append("stroke:#1a7f37")
-        elif call in _went(moved):
-            lines.append(f"  {source} -.->|{_word(moved, call, comes=False)}| {destination}")
-            styles.append("stroke:#cf222e")
-        elif call in after.allowed:
-            lines.append(f"  {source} --> {destination}")
-            styles.append("")
-    lines += [f"  linkStyle {number} {style}" for number, style in enumerate(styles) if style]
-    lines += [
-        "  classDef comes stroke:#1a7f37,stroke-width:3px",
-        "  classDef goes stroke:#cf222e,stroke-dasharray:5",
-    ]
-    return "\n".join(lines)
+    return flowchart(
+        {name: _class(name, before, after) for name in names},
+        [_line(call, moved) for call in calls if call in _came(moved) | _went(moved) | after.allowed],
+        labels={name: visible(name) for name in names},
+        classes={
+            "comes": f"stroke:{GREEN},stroke-width:3px",
+            "goes": f"stroke:{RED},stroke-dasharray:5",
+        },
+    )
+
+
+def _class(name: str, before: Mesh, after: Mesh) -> str:
+    if "/" in name or (not before.apps and not after.apps):
+        return ""
+    return "comes" if name not in before.apps else "goes" if name not in after.apps else ""
+
+
+def _line(call: Call, moved: Moves) -> Line:
+    came, went = call in _came(moved), call in _went(moved)
+    return Line(
+        source=call.source,
+        destination=call.destination,
+        arrow=Arrow.THICK if came else Arrow.DOTTED if went else Arrow.PLAIN,
+        text=_word(moved, call, comes=came) if came or went else "",
+        color=GREEN if came else RED if went else "",
+    )
 
 
 def _drawn(before: Mesh, after: Mesh, moved: Moves) -> list[Call]:
+    # Where there are too many, only those that come and go are drawn, and beyond those, none.
     calls = sorted(before.allowed | after.allowed)
     if len(calls) > MOST_LINES:
         calls = [call for call in calls if call in _came(moved) | _went(moved)]
@@ -86,8 +84,3 @@ def _word(moved: Moves, call: Call, *, comes: bool) -> str:
     if comes:
         return "now allowed" if call in moved.allowed else "new"
     return "now denied" if call in moved.denied else "gone"
-
-
-def _label(name: str) -> str:
-    """A name as Mermaid's labels take it: its own signs are written by their numbers."""
-    return "".join(c if c.isalnum() or c in "-./ " else f"#{ord(c)};" for c in visible(name))

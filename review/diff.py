@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import yaml
 
-from review.secrets import SECRET, UNKNOWN, visible
+from model.leaks import visible
+from review.secrets import SECRET, UNKNOWN
 
 MISSING: Final = object()
 # What Kubernetes and Pulumi note down for themselves.
@@ -35,7 +36,14 @@ NOISE: Final = frozenset(
 # Checksums of something else that is shown where it is. They say that pods get successors, which the verdict says.
 CHECKSUM: Final = re.compile(r"(^dapr-osm/(dapr|configuration|interception|state-store|revoked.*)$)|(^|/)checksum(/|$)")
 STEP_CHECKSUMS: Final = frozenset(
-    {"OPERATION_COVERS", "OPERATION_MESH", "OPERATION_RELEASE", "OPERATION_CLUSTER", "OPERATION_DIGEST"}
+    {
+        "OPERATION_COVERS",
+        "OPERATION_BARE",
+        "OPERATION_MESH",
+        "OPERATION_RELEASE",
+        "OPERATION_CLUSTER",
+        "OPERATION_DIGEST",
+    }
 )
 # A definition's schema is longer than all the rest, and says little to a reviewer.
 FOLDED: Final = frozenset({"openAPIV3Schema"})
@@ -311,6 +319,9 @@ def _scalar(value: Any) -> str:
         return str(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
+    if isinstance(value, str) and "\n" in value:
+        # YAML's plain way of quoting it would take several lines, of which the later ones had no sign.
+        return json.dumps(value, ensure_ascii=False)
     text = yaml.safe_dump(value, width=10**9, allow_unicode=True, default_flow_style=True).strip()
     return text.removesuffix("\n...").strip()
 

@@ -33,8 +33,8 @@ def digest(previews: Sequence[Preview]) -> str:
 def plan(preview: Preview) -> list[Any]:
     """What a plan does, in a form that is the same again for the same plan."""
     changed = changes(preview)
-    made_up = _made_up(preview)
-    done = [_done(change, made_up) for change in changed]
+    names = made_up(preview)
+    done = [_done(change, names) for change in changed]
     ended = [] if preview.finished and not preview.errors else ["not finished"]
     return [*ended, *sorted(done, key=lambda item: json.dumps(item, sort_keys=True, default=str))]
 
@@ -51,7 +51,7 @@ def _done(change: Change, made_up: Mapping[str, str]) -> list[Any]:
     ]
 
 
-def _made_up(preview: Preview) -> dict[str, str]:
+def made_up(preview: Preview) -> dict[str, str]:
     """Names that Pulumi made up, and what of them is not."""
     found = {}
     for step in preview.steps:

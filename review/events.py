@@ -13,6 +13,9 @@ from typing import Any, Final
 
 from review.secrets import Mask
 
+# What Pulumi's library says where a policy needs what a preview does not know yet.
+NOT_ASKED: Final = "can't run policy "
+PREVIEW_FAILED: Final = "error: preview failed"
 COLOURS: Final = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 
 
@@ -71,12 +74,23 @@ class Violation:
         mandatory: Whether it stops the deploy.
         message: What is wrong.
         urn: The resource, or empty where it is the stack.
+        asked: Whether it could be asked; what it has to know may not be known yet.
+        excepted: Why an exception allows it, or empty.
+        pack: The policy pack, or empty where the review has asked.
     """
 
     policy: str
     mandatory: bool
     message: str
     urn: str = ""
+    asked: bool = True
+    excepted: str = ""
+    pack: str = ""
+
+    @property
+    def stops(self) -> bool:
+        """Whether nothing is deployed because of it."""
+        return self.mandatory and self.asked and not self.excepted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +103,7 @@ class Preview:
         errors: What went wrong.
         warnings: What the program or a provider warns of.
         violations: Policies that are not kept.
+        packs: Names of the policy packs that were asked.
         finished: Whether the engine came to its end.
         known: Secrets that were seen in it, and must be in nothing that is written.
     """
@@ -98,6 +113,7 @@ class Preview:
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     violations: tuple[Violation, ...] = ()
+    packs: frozenset[str] = frozenset()
     finished: bool = True
     known: frozenset[str] = field(default=frozenset(), repr=False)
 
@@ -138,13 +154,18 @@ class _Reader:
     def __init__(self) -> None:
         self._mask = Mask()
         self._steps: dict[tuple[str, str], Step] = {}
+        self._begun: dict[str, str] = {}
         self._errors: list[str] = []
         self._warnings: list[str] = []
         self._violations: list[Violation] = []
+        self._packs: frozenset[str] = frozenset()
         self._finished = False
         self._failed = False
 
     def read(self, event: Mapping[str, Any]) -> None:
+        if "resourcePreEvent" in event:
+            metadata = event["resourcePreEvent"]["metadata"]
+            self._begun[str(metadata["urn"])] = str(metadata["op"])
         for kind in ("resourcePreEvent", "resOutputsEvent", "resOpFailedEvent"):
             if kind in event:
                 self._step(event[kind]["metadata"])
@@ -157,6 +178,9 @@ class _Reader:
         elif "summaryEvent" in event:
             self._finished = True
             self._failed = event["summaryEvent"].get("result") in ("failed", "canceled")
+            # A pack of a path is written as name|local|path.
+            packs = event["summaryEvent"].get("PolicyPacks") or ()
+            self._packs = frozenset(str(name).partition("|")[0] for name in packs)
 
     def preview(self, name: str) -> Preview:
         if not (self._steps or self._errors or self._finished):
@@ -164,13 +188,19 @@ class _Reader:
         stacks = {urn.split("::")[0].removeprefix("urn:pulumi:") for urn, _ in self._steps}
         if len(stacks) > 1:
             raise EventsError(f"{name} has events of several stacks: {', '.join(sorted(stacks))}")
+        errors, failed = list(dict.fromkeys(self._errors)), self._failed
+        if any(violation.stops for violation in self._violations):
+            # A policy that stops the deploy lets the preview come to its end, and then calls it failed.
+            errors = [error for error in errors if error != PREVIEW_FAILED]
+            failed = failed and bool(errors)
         return Preview(
             stack=stacks.pop() if stacks else name,
             steps=tuple(self._steps.values()),
-            errors=tuple(dict.fromkeys(self._errors)),
+            errors=tuple(errors),
             warnings=tuple(dict.fromkeys(self._warnings)),
-            violations=tuple(self._violations),
-            finished=self._finished and not self._failed,
+            violations=tuple(dict.fromkeys(self._violations)),
+            packs=self._packs,
+            finished=self._finished and not failed,
             known=frozenset(self._mask.known),
         )
 
@@ -188,18 +218,29 @@ class _Reader:
 
     def _policy(self, event: Mapping[str, Any]) -> None:
         level = event.get("enforcementLevel")
-        if level in ("mandatory", "warning", "advisory"):
-            self._violations.append(
-                Violation(
-                    policy=event.get("policyName", ""),
-                    mandatory=level == "mandatory",
-                    message=self._text(event.get("message", "")),
-                    urn=event.get("resourceUrn", ""),
-                )
+        if level not in ("mandatory", "warning", "advisory"):
+            return
+        # Pulumi's own library writes what the policy is in the first line, and what is wrong below it.
+        policy, _, wrong = self._text(event.get("message", "")).partition("\n")
+        exceptions = event.get("exceptions") or ()
+        self._violations.append(
+            Violation(
+                policy=event.get("policyName", ""),
+                mandatory=level == "mandatory",
+                message=wrong.strip() or policy,
+                urn=event.get("resourceUrn", ""),
+                asked=not policy.startswith(NOT_ASKED),
+                excepted=self._text("; ".join(str(one.get("reason", "")) for one in exceptions)),
+                pack=event.get("policyPackName", ""),
             )
+        )
 
     def _step(self, raw: Mapping[str, Any]) -> None:
-        key = (str(raw["urn"]), str(raw["op"]))
+        urn, op = str(raw["urn"]), str(raw["op"])
+        if self._begun.get(urn) == "refresh":
+            # `pulumi refresh` calls its results what a deploy would be called: an update is an edit that it has found.
+            op = "refresh"
+        key = (urn, op)
         earlier = self._steps.get(key)
         detailed = raw.get("detailedDiff") or {}
         self._steps[key] = Step(

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from typing import Final
 
+from model.leaks import guard, visible
 from review import diagram, digest
 from review.changes import Change, Op
 from review.diff import lines_of
 from review.report import Review, worst
-from review.secrets import guard, visible
 from review.verdict import HEADLINES, POLICY_KINDS
 
 # Begins the comment and finds it again; nobody sees it.
@@ -63,7 +63,7 @@ def fitting(reviews: Sequence[Review], limit: int, *, known: Iterable[str], wher
 
 
 def rendered(reviews: Sequence[Review], level: Level, *, where: str = "") -> str:
-    """The comment in one level of detail. Whoever writes it out guards it first (``review.secrets.guard``)."""
+    """The comment in one level of detail. Whoever writes it out guards it first (``model.leaks.guard``)."""
     ordered = sorted(reviews, key=lambda one: (-one.verdict.severity, one.stack))
     parts = [MARKER, *_head(ordered)]
     if level is not Level.COUNTS:
@@ -72,12 +72,16 @@ def rendered(reviews: Sequence[Review], level: Level, *, where: str = "") -> str
     left = _left_out(ordered, level)
     if left:
         parts.append(f"_{left}{f' {where}' if where else ''}_")
-    parts.append(f"<sub>Plan `{digest.digest([one.preview for one in ordered])}`</sub>")
+    if ordered:
+        parts.append(f"<sub>Plan `{digest.digest([one.preview for one in ordered])}`</sub>")
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _head(reviews: Sequence[Review]) -> Iterator[str]:
     severity = worst(reviews)
+    if not reviews:
+        yield f"## {severity.sign} No stack is touched."
+        return
     if len(reviews) == 1:
         yield f"## {severity.sign} {_code(reviews[0].stack)}: {HEADLINES[severity]}"
         return

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from model.arguments import ArgumentsError
+from model.expectation import Expectation
 from model.policies import Call
 from review.changes import World
 from review.secrets import SECRET, UNKNOWN
@@ -91,7 +93,7 @@ def mesh(world: World) -> Mesh:
             permitted |= set(_calls(target, accounts))
         except (KeyError, TypeError, AttributeError):
             unclear.append(str((target.get("metadata") or {}).get("name")))
-    possible = {Call(source=c["source"], destination=c["destination"]) for c in expected.get("calls", [])}
+    possible = _possible(world.outputs, expected)
     bypasses, known = _bypasses(world, configs)
     traffic = _traffic(configs)
     return Mesh(
@@ -179,6 +181,16 @@ def _expectation(outputs: Mapping[str, Any]) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return loaded if isinstance(loaded, dict) else {}
+
+
+def _possible(outputs: Mapping[str, Any], expected: Mapping[str, Any]) -> set[Call]:
+    """The calls that could be made; an earlier version of the program listed all of them."""
+    if "calls" in expected:
+        return {Call(source=c["source"], destination=c["destination"]) for c in expected["calls"]}
+    try:
+        return set(Expectation.from_json(str(outputs.get("expectation"))).calls)
+    except ArgumentsError:
+        return set()
 
 
 def _apps(objects: Iterable[Mapping[str, Any]]) -> dict[str, str]:

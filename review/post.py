@@ -1,4 +1,4 @@
-"""The one comment of a pull request or a merge request: made, or found again and written anew."""
+"""The one comment of a pull request or a merge request: made, or found again, and written anew or read."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import re
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 import urllib3
 
 from review.markdown import MARKER
+from review.plans import plans
 
 TIMEOUT: Final = urllib3.Timeout(connect=10, read=30)
 # Only what changes nothing is asked again by itself.
@@ -53,6 +54,31 @@ class Forge(Protocol):
 
     def update(self, comment: int, body: str) -> bool:
         """Write one anew; false where it is gone."""
+
+    def merged(self, commit: str) -> list[Forge]:
+        """The requests that have brought a commit in."""
+
+
+def reviewed(forge: Forge, commit: str, *, author: str = "") -> dict[str, str]:
+    """Each stack's digest, as the comment of the request has it that brought a commit in.
+
+    Args:
+        forge: Where.
+        commit: The commit that is deployed.
+        author: Who must have written the comment: anybody can write the marker. Empty is whoever.
+
+    Raises:
+        PostError: No merged request has brought it in, or none with a review.
+    """
+    requests = forge.merged(commit)
+    if not requests:
+        raise PostError(f"no merged request has brought {commit} in, so nothing was reviewed: give a digest by hand")
+    for request in requests:
+        for comment in request.comments():
+            ours = comment.body.startswith(MARKER) and author in ("", comment.author)
+            if ours and (found := plans(comment.body)) is not None:
+                return found
+    raise PostError(f"the request that brought {commit} in has no review with digests: give a digest by hand")
 
 
 def post(forge: Forge, body: str, *, author: str = "") -> str:
@@ -144,6 +170,12 @@ def _reason(response: urllib3.BaseHTTPResponse) -> str:
     return f" ({json.dumps(message)[:300]})" if message else ""
 
 
+def _hexadecimal(commit: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", commit):
+        raise PostError(f"{commit!r} is no commit's whole id")
+    return commit
+
+
 def _mend(response: urllib3.BaseHTTPResponse) -> str:
     return {
         401: ". The token is wrong or has run out",
@@ -201,6 +233,13 @@ class GitHub:
         path = f"/repos/{self.repository}/issues/comments/{comment}"
         return self.api.request("PATCH", path, {"body": body}).status != 404
 
+    def merged(self, commit: str) -> list[Forge]:
+        """The requests that have brought a commit in; first those whose merge it is."""
+        found = self.api.found("GET", f"/repos/{self.repository}/commits/{_hexadecimal(commit)}/pulls").json()
+        there = [one for one in found if one.get("merged_at")]
+        there.sort(key=lambda one: one.get("merge_commit_sha") != commit)
+        return [replace(self, number=int(one["number"])) for one in there]
+
     @property
     def _issue(self) -> str:
         return f"/repos/{self.repository}/issues/{self.number}"
@@ -245,6 +284,14 @@ class GitLab:
     def update(self, comment: int, body: str) -> bool:
         """Write one anew; false where it is gone."""
         return self.api.request("PUT", f"{self._notes}/{comment}", {"body": body}).status != 404
+
+    def merged(self, commit: str) -> list[Forge]:
+        """The requests that have brought a commit in; first those whose merge it is."""
+        path = f"/projects/{urllib.parse.quote(self.project, safe='')}/repository/commits/{_hexadecimal(commit)}"
+        found = self.api.found("GET", f"{path}/merge_requests").json()
+        there = [one for one in found if one.get("state") == "merged"]
+        there.sort(key=lambda one: commit not in (one.get("merge_commit_sha"), one.get("squash_commit_sha")))
+        return [replace(self, number=int(one["iid"])) for one in there]
 
     @property
     def _notes(self) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from policy.config import Config
 from review import changes as changed
 from review import mesh as meshes
+from review import policies
 from review.changes import Change
 from review.diff import Diff, diff
 from review.events import Preview
@@ -50,10 +52,20 @@ class Review:
         return tuple(change for change in self.changes if change.is_step)
 
 
-def review(preview: Preview) -> Review:
-    """Work a preview out."""
+def review(preview: Preview, config: Config | None = None) -> Review:
+    """Work a preview out.
+
+    Args:
+        preview: It.
+        config: What the environment's file says of the policies; None where nothing is asked of the plan.
+    """
     found = changed.changes(preview)
-    before, after = meshes.mesh(changed.before(preview)), meshes.mesh(changed.after(preview))
+    earlier, later = changed.before(preview), changed.after(preview)
+    if config is not None:
+        edited = policies.edited(preview, found)
+        asked = policies.plan(found, earlier, later)
+        preview = replace(preview, violations=policies.violations(preview, asked, config, edited=edited))
+    before, after = meshes.mesh(earlier), meshes.mesh(later)
     return Review(
         preview=preview,
         changes=found,

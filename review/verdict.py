@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
 from model import names
+from model.arguments import AllowedCalls, ArgumentsError
 from model.chart import CRD
 from model.policies import Call
 from review import mesh as meshes
@@ -100,14 +101,7 @@ def verdict(preview: Preview, changed: Sequence[Change], before: Mesh, after: Me
 
 
 def _stopped(preview: Preview) -> Iterator[Finding]:
-    for violation in preview.violations:
-        name = violation.urn.split("::")[-1]
-        where = f" at {_code(name)}" if name else ""
-        stops = "is not kept" if violation.mandatory else "is not kept, which is only a warning"
-        yield Finding(
-            severity=Severity.STOPPED if violation.mandatory else Severity.SAFE,
-            what=f"The policy {_code(violation.policy)} {stops}{where}: {_sentence(violation.message)}",
-        )
+    yield from _violated(preview)
     if preview.errors:
         yield Finding(
             severity=Severity.STOPPED,
@@ -115,6 +109,34 @@ def _stopped(preview: Preview) -> Iterator[Finding]:
         )
     elif not preview.finished:
         yield Finding(severity=Severity.STOPPED, what="The preview broke off, so what is below is not all.")
+
+
+def _violated(preview: Preview) -> Iterator[Finding]:
+    """Each policy once, with all that is wrong by it."""
+    told: dict[tuple[Severity, str], list[str]] = {}
+    later: dict[str, list[str]] = {}
+    for violation in preview.violations:
+        policy, name = _code(violation.policy), violation.urn.split("::")[-1]
+        if not violation.asked:
+            later.setdefault(policy, []).append(name or "the stack")
+            continue
+        if violation.excepted:
+            stops = f"has an exception ({_sentence(violation.excepted)})"
+        else:
+            stops = "is not kept" if violation.mandatory else "is not kept, which is only a warning"
+        # What says which object it is needs no resource's name beside it.
+        where = f" at {_code(name)}" if name and not re.match(r"\w+ \S+: ", violation.message) else ""
+        severity = Severity.STOPPED if violation.stops else Severity.SAFE
+        told.setdefault((severity, f"The policy {policy} {stops}{where}"), []).append(_sentence(violation.message))
+    for (severity, what), wrongs in told.items():
+        rest = len(wrongs) - MOST_NAMES
+        more = f"; and {rest} more" if rest > 0 else ""
+        yield Finding(severity=severity, what=f"{what}: {'; '.join(wrongs[:MOST_NAMES])}{more}")
+    for policy, unknown in later.items():
+        yield Finding(
+            severity=Severity.SAFE,
+            what=f"The policy {policy} asks again in `up`: not everything is known yet of {_names(unknown)}.",
+        )
 
 
 POLICY_KINDS: Final = frozenset({"TrafficTarget", "HTTPRouteGroup", "TCPRoute"})
@@ -364,13 +386,10 @@ def _revoked(changed: Sequence[Change], after: Mesh) -> set[str]:
 
 
 def _told_calls(body: Any) -> set[Call]:
-    environment = body.get("environment") if isinstance(body, Mapping) else None
-    text = environment.get("OPERATION_CALLS") if isinstance(environment, Mapping) else None
-    if not isinstance(text, str):
-        return set()
+    text = body.get("stdin") if isinstance(body, Mapping) else None
     try:
-        return {Call(source=source, destination=destination) for source, destination in json.loads(text)}
-    except ValueError:
+        return set(AllowedCalls.from_json(text).calls) if isinstance(text, str) else set()
+    except ArgumentsError:
         return set()
 
 

@@ -8,7 +8,7 @@
 from settings.names import LONGEST_APP_ID
 from settings.numbers import MOST_REPLICAS
 from settings.problem import Problem, SettingsError
-from settings.project import PROJECT, ROOT
+from settings.project import PROJECT, ROOT, VERSION
 from settings.read import APP_KEYS, KEYS, POLICY_KEYS, SECRET_KEYS, declared_defaults, load, parse
 from settings.result import Chart, Images, Settings
 
@@ -21,6 +21,7 @@ __all__ = [
     "PROJECT",
     "ROOT",
     "SECRET_KEYS",
+    "VERSION",
     "Chart",
     "Images",
     "Problem",

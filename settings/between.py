@@ -139,7 +139,7 @@ def untried(draft: Draft) -> Iterator[Finding]:
     """A release that nobody here has tried."""
     version = draft.config.dapr_version
     if version not in DAPR_RELEASES and not draft.config.allow_untried_dapr:
-        mend = did_you_mean(version, DAPR_RELEASES, "Set one of them.")
+        mend = did_you_mean(version, releases.alike(version), "Set one of them.")
         yield _found(
             ("daprVersion",),
             f"{releases.rule()}: it is a newer patch release, not tried here",

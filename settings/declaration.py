@@ -7,6 +7,7 @@ type, :class:`Rule` where it is but can't be used) and keeps beside each key wha
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -205,10 +206,15 @@ def default_of(info: FieldInfo) -> Any:
 
 def schema_of(model: type[Keys], name: str) -> dict[str, Any]:
     """A key's type, as a JSON schema: of a choice with nothing the other, of a reference what it refers to."""
-    whole = model.model_json_schema()
+    whole = _schema(model)
     schema: dict[str, Any] = whole["properties"][name]
     schema = schema.get("anyOf", [schema])[0]
     return dict(whole["$defs"][schema["$ref"].rpartition("/")[2]]) if "$ref" in schema else schema
+
+
+@functools.cache
+def _schema(model: type[Keys]) -> dict[str, Any]:
+    return model.model_json_schema()
 
 
 NOT_SET: Final = "is not set"

@@ -132,11 +132,14 @@ class EnvironmentKeys(Keys):
         False, "Whether `daprVersion` may be a newer patch release of a known minor: not tried here, so try it first."
     )
     dapr_namespace: OwnNamespace = key(
-        _NAMESPACES.dapr, "The namespace of Dapr's control plane. Choose it before the first `pulumi up`."
+        _NAMESPACES.dapr,
+        "The namespace of Dapr's control plane. Choose it before the first `pulumi up`: a control plane can't move.",
     )
     osm_namespace: OwnNamespace = key(_NAMESPACES.osm, "The namespace of OSM's control plane, likewise.")
     apps_namespace: OwnNamespace = key(
-        _NAMESPACES.apps, "The namespace of the state store and of every app that names none of its own, likewise."
+        _NAMESPACES.apps,
+        "The namespace of the state store and of every app that names none of its own. Another one has them made anew "
+        "there, and the state store begins empty.",
     )
     existing_namespaces: Names = key(
         [],
@@ -160,7 +163,9 @@ class SharingKeys(Keys):
     """What is shared with others."""
 
     protect: Flag = key(
-        False, "Whether namespaces and control planes are protected: Pulumi then refuses to delete them."
+        False,
+        "Whether namespaces and control planes are protected: a destroy is then refused at its first step. Set it to "
+        "false, and run `pulumi up`, before one.",
     )
     take_over_crds: Flag = key(
         False,

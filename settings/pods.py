@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 from model.apps import App
+from model.quantity import quantity
 from settings.declaration import All, Kind, Refusal, Rule, did_you_mean
 from settings.kubernetes_schema import POD_SPEC, called, faults
 from settings.names import TAKEN, marks
 from settings.networks import FIRST_PORT_OF_USERS, HELD_PORTS, UNPRIVILEGED_SYSCTL
 from settings.problem import Path, Words
-from settings.quantities import quantity, resources
+from settings.quantities import resources
 
 SECTIONS: Final = ("metadata", "spec")
 METADATA: Final = ("labels", "annotations")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -11,3 +12,5 @@ PROJECT: Final = "dapr-osm"
 PROVIDER: Final = "kubernetes"
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+# Declared in the project's metadata alone.
+VERSION: Final[str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]

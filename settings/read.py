@@ -230,8 +230,6 @@ def settled(draft: Draft) -> Settings:
             envoy=config.envoy_image or None,
             curl=config.curl_image or None,
             redis=config.redis_image,
-            node_app=config.node_app_image,
-            python_app=config.python_app_image,
         ),
         registry_credentials=bool(config.registry_credentials.strip()),
         password_in_component=config.redis_password_in == "component",  # noqa: S105 - a choice

@@ -41,7 +41,13 @@ def rule() -> str:
 def known(version: str) -> Iterator[Refusal]:
     """What keeps a text from being a release that something is known of."""
     if release(version) is None:
-        yield Refusal(rule=rule(), mend=did_you_mean(version, DAPR_RELEASES, "Set one of them."))
+        yield Refusal(rule=rule(), mend=did_you_mean(version, alike(version), "Set one of them."))
+
+
+def alike(version: str) -> list[str]:
+    """The releases that a text may mean: those of its minor alone, where there are any."""
+    minor = re.match(r"v?(\d+\.\d+)(?=\.|$)", version)
+    return [one for one in DAPR_RELEASES if minor and one.startswith(f"{minor[1]}.")] or list(DAPR_RELEASES)
 
 
 DaprVersion = Annotated[Text, Rule("dapr-version", known, "one of " + ", ".join(DAPR_RELEASES))]

@@ -47,8 +47,6 @@ class Images:
         envoy: Image of OSM's sidecar.
         curl: Image that OSM's control plane waits with.
         redis: The official Redis image or a copy of it.
-        node_app: The quickstart's node app.
-        python_app: The quickstart's python app.
     """
 
     dapr_registry: str | None
@@ -56,8 +54,6 @@ class Images:
     envoy: str | None
     curl: str | None
     redis: str
-    node_app: str
-    python_app: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""``python -m steps NAME``: one operation, with its arguments in the environment."""
+"""``python -m steps NAME``: one operation, with its arguments on standard input."""
 
 from __future__ import annotations
 
@@ -6,10 +6,26 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
 
 from cluster.client import Cluster
 from cluster.errors import OperationError
+from model.arguments import (
+    AllowedCalls,
+    Arguments,
+    ArgumentsError,
+    ClusterNote,
+    ControlPlaneWait,
+    DeclaredPolicies,
+    Definitions,
+    InjectionWait,
+    InjectorPause,
+    RuntimeObjects,
+    ServicesWanted,
+    Teardown,
+    WorkloadsWait,
+)
 from model.expectation import Expectation
 from model.owner import Owner
 from steps import (
@@ -24,187 +40,216 @@ from steps import (
     services,
     sweep,
     teardown,
+    workloads,
 )
 from verification import verify
 
-Environment = Mapping[str, str]
-
 # Set by the command provider when an operation has run before.
-PREVIOUS = "PULUMI_COMMAND_STDOUT"
+PREVIOUS: Final = "PULUMI_COMMAND_STDOUT"
 NOTE_CLUSTER: Final = "note-cluster"
+VERIFY: Final = "verify"
+
+A = TypeVar("A", bound=Arguments)
 
 
-def _owner(env: Environment) -> Owner:
-    return Owner(stack=env["OPERATION_STACK"])
+@dataclass(frozen=True, kw_only=True)
+class Here:
+    """Where an operation runs.
+
+    Attributes:
+        cluster: The stack's cluster.
+        owner: The stack.
+        previous: What the operation printed last, or None where it has not run before.
+    """
+
+    cluster: Cluster
+    owner: Owner
+    previous: str | None
+
+    def printed_before(self, what: str) -> str:
+        """What was printed last.
+
+        Raises:
+            OperationError: Nothing was.
+        """
+        if not self.previous:
+            raise OperationError(f"{PREVIOUS} is not set: without the {what}, nothing is removed")
+        return self.previous
 
 
-def _is_kept(env: Environment) -> bool:
-    return bool(json.loads(env.get("OPERATION_KEEP", "false")))
+@dataclass(frozen=True, kw_only=True)
+class Operation(Generic[A]):
+    """One operation.
+
+    Attributes:
+        arguments: What stands on its standard input.
+        run: What it does; it returns what is printed.
+    """
+
+    arguments: type[A]
+    run: Callable[[Here, A], str]
 
 
-def _note_cluster(cluster: Cluster, env: Environment) -> str:
-    return identity.note(cluster, env.get(PREVIOUS))
+def _note_cluster(here: Here, given: ClusterNote) -> str:
+    del given
+    return identity.note(here.cluster, here.previous)
 
 
-def _sweep(cluster: Cluster, env: Environment) -> str:
-    if not env.get(PREVIOUS):
-        raise OperationError(f"{PREVIOUS} is not set: without the note of the stack's cluster, nothing is removed")
-    identity.check(cluster, str(json.loads(env[PREVIOUS])["cluster"]))
-    if not _is_kept(env):
-        sweep.sweep(cluster, _owner(env))
+def _sweep(here: Here, given: ClusterNote) -> str:
+    identity.check(here.cluster, str(json.loads(here.printed_before("note of the stack's cluster"))["cluster"]))
+    if not given.keep:
+        sweep.sweep(here.cluster, here.owner)
     return ""
 
 
-def _runtime(env: Environment) -> runtime.RuntimeObjects:
-    return runtime.RuntimeObjects.from_json(env["OPERATION_NAMESPACE"], env["OPERATION_RUNTIME"])
+def _record_runtime(here: Here, given: RuntimeObjects) -> str:
+    return runtime.record(here.cluster, given, here.owner, here.previous)
 
 
-def _record_runtime(cluster: Cluster, env: Environment) -> str:
-    return runtime.record(cluster, _runtime(env), _owner(env), env.get(PREVIOUS))
-
-
-def _remove_runtime(cluster: Cluster, env: Environment) -> str:
-    if not env.get(PREVIOUS):
-        raise OperationError(f"{PREVIOUS} is not set: without the record of what was there before, nothing is removed")
-    if not _is_kept(env):
-        runtime.remove(cluster, _runtime(env), _owner(env), env[PREVIOUS])
+def _remove_runtime(here: Here, given: RuntimeObjects) -> str:
+    recorded = here.printed_before("record of what was there before")
+    if not given.keep:
+        runtime.remove(here.cluster, given, here.owner, recorded)
     return ""
 
 
-def _withdraw_webhooks(cluster: Cluster, env: Environment) -> str:
-    if not _is_kept(env):
-        runtime.withdraw_webhooks(cluster, json.loads(env["OPERATION_WEBHOOKS"]), _owner(env))
+def _withdraw_webhooks(here: Here, given: ControlPlaneWait) -> str:
+    if not given.keep:
+        runtime.withdraw_webhooks(here.cluster, given.webhooks, here.owner)
     return ""
 
 
-def _note_definitions(cluster: Cluster, env: Environment) -> str:
-    wanted: list[str] = json.loads(env["OPERATION_DEFINITIONS"])
-    before: list[str] = json.loads(env.get(PREVIOUS) or "[]")
+def _note_definitions(here: Here, given: Definitions) -> str:
+    before: list[str] = json.loads(here.previous or "[]")
     # What another release lacks is deleted at the end of this update.
-    if gone := [name for name in before if name not in wanted]:
-        definitions.check_unused(cluster, gone, own_namespace=env["OPERATION_NAMESPACE"], owner=_owner(env))
-    return env["OPERATION_DEFINITIONS"]
+    if gone := [name for name in before if name not in given.definitions]:
+        definitions.check_unused(here.cluster, gone, own_namespace=given.namespace, owner=here.owner)
+    return json.dumps(given.definitions)
 
 
-def _check_definitions(cluster: Cluster, env: Environment) -> str:
-    if not _is_kept(env):
-        definitions.check_unused(
-            cluster,
-            json.loads(env["OPERATION_DEFINITIONS"]),
-            own_namespace=env["OPERATION_NAMESPACE"],
-            owner=_owner(env),
-        )
+def _check_definitions(here: Here, given: Definitions) -> str:
+    if not given.keep:
+        definitions.check_unused(here.cluster, given.definitions, own_namespace=given.namespace, owner=here.owner)
     return ""
 
 
-def _note_teardown(cluster: Cluster, env: Environment) -> str:
-    del cluster
-    return env["OPERATION_TEARDOWN"]
+def _note_teardown(here: Here, given: Teardown) -> str:
+    del here
+    return given.to_json()
 
 
-def _check_teardown(cluster: Cluster, env: Environment) -> str:
-    if not _is_kept(env):
-        teardown.check(cluster, teardown.Stack.from_json(_owner(env), env["OPERATION_TEARDOWN"]))
+def _check_teardown(here: Here, given: Teardown) -> str:
+    if not given.keep:
+        teardown.check(here.cluster, given, here.owner)
     return ""
 
 
-def _pause_injector(cluster: Cluster, env: Environment) -> str:
-    return injector.pause(
-        cluster,
-        namespace=env["OPERATION_NAMESPACE"],
-        release=env["OPERATION_RELEASE"],
-        previous=env.get(PREVIOUS),
-    )
+def _pause_injector(here: Here, given: InjectorPause) -> str:
+    return injector.pause(here.cluster, namespace=given.namespace, release=given.release, previous=here.previous)
 
 
-def _await_injector(cluster: Cluster, env: Environment) -> str:
-    return injector.await_injector(cluster, namespace=env["OPERATION_NAMESPACE"], seconds=int(env["OPERATION_SECONDS"]))
+def _await_injector(here: Here, given: ControlPlaneWait) -> str:
+    return injector.await_injector(here.cluster, namespace=given.namespace, seconds=given.seconds)
 
 
-def _await_injection(cluster: Cluster, env: Environment) -> str:
+def _await_injection(here: Here, given: InjectionWait) -> str:
     return injection.await_injection(
-        cluster,
-        images=json.loads(env["OPERATION_IMAGES"]),
-        sidecars=json.loads(env["OPERATION_SIDECARS"]),
-        pull_secret=env["OPERATION_PULL_SECRET"],
-        owner=_owner(env),
-        seconds=int(env["OPERATION_SECONDS"]),
+        here.cluster,
+        images=given.images,
+        sidecars=given.sidecars,
+        pull_secret=given.pull_secret,
+        owner=here.owner,
+        seconds=given.seconds,
     )
 
 
-def _look_up_services(cluster: Cluster, env: Environment) -> str:
-    return services.look_up(cluster, json.loads(env["OPERATION_SERVICES"]))
+def _await_workloads(here: Here, given: WorkloadsWait) -> str:
+    return workloads.await_workloads(here.cluster, given.workloads, seconds=given.seconds)
 
 
-def _await_mesh(cluster: Cluster, env: Environment) -> str:
+def _look_up_services(here: Here, given: ServicesWanted) -> str:
+    return services.look_up(here.cluster, given.services)
+
+
+def _await_mesh(here: Here, given: ControlPlaneWait) -> str:
+    if given.mesh is None:
+        raise OperationError("`mesh` is missing: await-mesh waits for what OSM makes by itself")
     return mesh.await_mesh(
-        cluster,
-        namespace=env["OPERATION_NAMESPACE"],
-        mesh_config=env["OPERATION_MESH_CONFIG"],
-        crds=json.loads(env["OPERATION_CRDS"]),
-        webhooks=json.loads(env["OPERATION_WEBHOOKS"]),
-        owner=_owner(env),
-        record=env["OPERATION_RECORD"],
-        seconds=int(env["OPERATION_SECONDS"]),
+        here.cluster,
+        namespace=given.namespace,
+        mesh_config=given.mesh.mesh_config,
+        crds=given.mesh.crds,
+        webhooks=given.webhooks,
+        owner=here.owner,
+        record=given.mesh.record,
+        seconds=given.seconds,
     )
 
 
-def _withdraw_policies(cluster: Cluster, env: Environment) -> str:
-    return mesh.withdraw_policies(
-        cluster,
-        namespaces=json.loads(env["OPERATION_NAMESPACES"]),
-        owner=_owner(env),
-        declared=json.loads(env["OPERATION_DECLARED"]),
-    )
+def _withdraw_policies(here: Here, given: DeclaredPolicies) -> str:
+    return mesh.withdraw_policies(here.cluster, namespaces=given.namespaces, owner=here.owner, declared=given.declared)
 
 
-def _revoke_calls(cluster: Cluster, env: Environment) -> str:
+def _revoke_calls(here: Here, given: AllowedCalls) -> str:
     return revocation.revoke(
-        cluster,
-        calls=json.loads(env["OPERATION_CALLS"]),
-        apps=json.loads(env["OPERATION_APPS"]),
-        previous=env.get(PREVIOUS),
+        here.cluster,
+        calls=[(call.source, call.destination) for call in given.calls],
+        apps=given.apps,
+        previous=here.previous,
     )
 
 
-def _verify_up(cluster: Cluster, env: Environment) -> str:
-    bare_pods.replace(cluster, Expectation.from_json(env["OPERATION_EXPECTATION"]))
-    return _verify(cluster, env)
+def _verify_up(here: Here, given: Expectation) -> str:
+    bare_pods.replace(here.cluster, given)
+    return _verify(here, given)
 
 
-def _verify(cluster: Cluster, env: Environment) -> str:
-    # A Command hands it over in its environment, a person by `pulumi stack output expectation | ...`.
-    text = env.get("OPERATION_EXPECTATION") or sys.stdin.read()
-    try:
-        expectation = Expectation.from_json(text)
-    except (ValueError, KeyError, TypeError) as error:
-        raise OperationError(
-            "there is nothing to verify: standard input must be the stack's output `expectation`. "
-            "Run: pulumi stack output expectation | .venv/bin/python -m steps verify"
-        ) from error
-    return json.dumps(verify.verify(cluster, expectation))
+def _verify(here: Here, given: Expectation) -> str:
+    return json.dumps(verify.verify(here.cluster, given))
 
 
-OPERATIONS: Final[Mapping[str, Callable[[Cluster, Environment], str]]] = {
-    NOTE_CLUSTER: _note_cluster,
-    "sweep": _sweep,
-    "record-runtime": _record_runtime,
-    "remove-runtime": _remove_runtime,
-    "withdraw-webhooks": _withdraw_webhooks,
-    "note-definitions": _note_definitions,
-    "check-definitions": _check_definitions,
-    "pause-injector": _pause_injector,
-    "await-injector": _await_injector,
-    "await-injection": _await_injection,
-    "look-up-services": _look_up_services,
-    "await-mesh": _await_mesh,
-    "withdraw-policies": _withdraw_policies,
-    "revoke-calls": _revoke_calls,
-    "verify": _verify,
-    "verify-up": _verify_up,
-    "note-teardown": _note_teardown,
-    "check-teardown": _check_teardown,
+OPERATIONS: Final[Mapping[str, Operation[Any]]] = {
+    NOTE_CLUSTER: Operation(arguments=ClusterNote, run=_note_cluster),
+    "sweep": Operation(arguments=ClusterNote, run=_sweep),
+    "record-runtime": Operation(arguments=RuntimeObjects, run=_record_runtime),
+    "remove-runtime": Operation(arguments=RuntimeObjects, run=_remove_runtime),
+    "withdraw-webhooks": Operation(arguments=ControlPlaneWait, run=_withdraw_webhooks),
+    "note-definitions": Operation(arguments=Definitions, run=_note_definitions),
+    "check-definitions": Operation(arguments=Definitions, run=_check_definitions),
+    "pause-injector": Operation(arguments=InjectorPause, run=_pause_injector),
+    "await-injector": Operation(arguments=ControlPlaneWait, run=_await_injector),
+    "await-injection": Operation(arguments=InjectionWait, run=_await_injection),
+    "await-workloads": Operation(arguments=WorkloadsWait, run=_await_workloads),
+    "look-up-services": Operation(arguments=ServicesWanted, run=_look_up_services),
+    "await-mesh": Operation(arguments=ControlPlaneWait, run=_await_mesh),
+    "withdraw-policies": Operation(arguments=DeclaredPolicies, run=_withdraw_policies),
+    "revoke-calls": Operation(arguments=AllowedCalls, run=_revoke_calls),
+    VERIFY: Operation(arguments=Expectation, run=_verify),
+    "verify-up": Operation(arguments=Expectation, run=_verify_up),
+    "note-teardown": Operation(arguments=Teardown, run=_note_teardown),
+    "check-teardown": Operation(arguments=Teardown, run=_check_teardown),
 }
+
+
+def _arguments(name: str, text: str) -> Arguments:
+    """What stands on standard input.
+
+    Raises:
+        OperationError: It is nothing of this operation's.
+    """
+    try:
+        found: Arguments = OPERATIONS[name].arguments.from_json(text)
+    except ArgumentsError as error:
+        if name == VERIFY:
+            raise OperationError(
+                f"there is nothing to verify: standard input must be the stack's output `expectation` ({error}). "
+                "Run: pulumi stack output expectation | .venv/bin/python -m steps verify"
+            ) from error
+        raise OperationError(
+            f"the arguments of {name} can't be read ({error}): they are those of another version of this program. "
+            "Nothing was touched. Run `pulumi up` with this version once, then this again."
+        ) from error
+    return found
 
 
 def main(arguments: list[str]) -> int:
@@ -217,7 +262,12 @@ def main(arguments: list[str]) -> int:
         expected = os.environ.get("OPERATION_CLUSTER")
         if expected and arguments[0] != NOTE_CLUSTER:
             identity.check(cluster, expected)
-        result = OPERATIONS[arguments[0]](cluster, os.environ)
+        here = Here(
+            cluster=cluster,
+            owner=Owner(stack=os.environ.get("OPERATION_STACK", "")),
+            previous=os.environ.get(PREVIOUS),
+        )
+        result = OPERATIONS[arguments[0]].run(here, _arguments(arguments[0], sys.stdin.read()))
     except OperationError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

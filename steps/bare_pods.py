@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from cluster.client import Cluster
+from functools import partial
+
+from cluster.client import Cluster, parallel
 from cluster.progress import say
 from model.expectation import Expectation
 from verification.pods import deployment_pods, missing
@@ -21,8 +23,8 @@ def replace(cluster: Cluster, expected: Expectation) -> list[str]:
         The pods' names.
     """
     gone = []
-    for app in expected.apps:
-        pods, _ = deployment_pods(cluster, app.namespace, app.name)
+    looks = parallel(partial(deployment_pods, cluster, app.namespace, app.name) for app in expected.apps)
+    for app, (pods, _) in zip(expected.apps, looks, strict=True):
         for pod in pods:
             if lacking := missing(pod, app):
                 name = pod["metadata"]["name"]

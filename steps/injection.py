@@ -10,6 +10,7 @@ and nothing is pulled, and it is deleted again.
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -17,8 +18,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from cluster.client import Cluster, Object
+from cluster.diagnosis import LONG_SECONDS, is_refusal_certain
 from cluster.errors import OperationError, lines
 from cluster.progress import moment, say
+from cluster.waiting import NEXT_STEP
 from model.owner import Owner
 
 NAME: Final = "dapr-osm-injection-probe"
@@ -122,7 +125,7 @@ def await_injection(
     for namespace, image in images.items():
         probe = Probe(namespace=namespace, image=image, pull_secret=pull_secret, owner=owner)
         clean(cluster, namespace)
-        said = ""
+        said, since = "", 0.0
         while problem := attempt(cluster, probe, sidecars):
             if time.monotonic() > deadline:
                 raise OperationError(
@@ -130,7 +133,11 @@ def await_injection(
                 )
             if problem != said:
                 say(f"waiting for the injectors: in {namespace}, {problem}")
-                said = problem
+                said, since = problem, time.monotonic()
+            if is_refusal_certain(problem, lasting=time.monotonic() - since >= LONG_SECONDS):
+                raise OperationError(
+                    lines(f"in {namespace}, where apps are to be, {problem}", ["Trying again can't help.", NEXT_STEP])
+                )
             time.sleep(PAUSE_SECONDS)
     return json.dumps({"namespaces": sorted(images), "at": moment()})
 
@@ -155,7 +162,9 @@ def _problem(cluster: Cluster, namespace: str, number: str, sidecars: Sequence[s
         replica_set = cluster.get(f"/apis/apps/v1/namespaces/{namespace}/replicasets/{NAME}-{number}") or {}
         for condition in replica_set.get("status", {}).get("conditions", []):
             if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-                return f"a new pod is refused: {condition.get('message', condition.get('reason'))}"
+                # Each probe has another name, and what is said of it is the same.
+                said = str(condition.get("message", condition.get("reason")))
+                return "a new pod is refused: " + re.sub(rf"{NAME}-{number}(-[a-z0-9]{{5}})?-?", NAME, said)
         if time.monotonic() > deadline:
             return "no pod is made: is the cluster's controller-manager well?"
         time.sleep(POLL_SECONDS)

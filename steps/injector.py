@@ -16,6 +16,7 @@ from cluster.diagnosis import explain
 from cluster.errors import OperationError, lines
 from cluster.kinds import PATHS
 from cluster.progress import moment, say
+from cluster.waiting import Causes, Workload
 from model.names import DAPR_INJECTOR
 
 POLL_SECONDS: Final = 0.5
@@ -80,7 +81,11 @@ def await_injector(cluster: Cluster, *, namespace: str, seconds: int) -> str:
     """
     _resume(cluster, namespace)
     deadline = time.monotonic() + seconds
+    causes_of = Causes(
+        cluster=cluster, workloads=[Workload(kind="Deployment", namespace=namespace, name=DAPR_INJECTOR)]
+    )
     while problem := _problem(cluster, namespace):
+        causes_of.end(f"Dapr's injector is not ready: {problem}")
         if time.monotonic() > deadline:
             causes = explain(cluster, namespace, cluster.pods(namespace)) or ["all of Dapr's pods look healthy"]
             raise OperationError(lines(f"Dapr's injector is not ready after {seconds} s: {problem}", causes))

@@ -11,9 +11,11 @@ from cluster.diagnosis import explain
 from cluster.errors import OperationError
 from cluster.kinds import CRDS, PATHS
 from cluster.progress import moment, say
+from cluster.waiting import Causes, Workload
 from model import names
+from model.arguments import RuntimeObjects
 from model.owner import Owner
-from steps.runtime import RuntimeObjects, mark
+from steps.runtime import mark
 from verification.policies import POLICY_PATHS, policies
 
 
@@ -47,7 +49,12 @@ def await_mesh(
         OperationError: It takes too long; says what is missing, and what is wrong with OSM's pods.
     """
     deadline = time.monotonic() + seconds
+    causes_of = Causes(
+        cluster=cluster,
+        workloads=[Workload(kind="Deployment", namespace=namespace, name=name) for name in names.OSM_DEPLOYMENTS],
+    )
     while missing := _missing(cluster, namespace, mesh_config, crds, webhooks):
+        causes_of.end(f"the mesh is not ready: {', '.join(missing)} missing")
         if time.monotonic() > deadline:
             causes = explain(cluster, namespace, cluster.pods(namespace)) or ["all of OSM's pods look healthy"]
             raise OperationError(
@@ -56,9 +63,9 @@ def await_mesh(
         time.sleep(0.5)
     made = RuntimeObjects(
         namespace=namespace,
-        definitions=crds,
-        cluster_wide=webhooks,
-        namespaced={"secrets": [names.OSM_CA_BUNDLE], "meshconfigs.config.openservicemesh.io": [mesh_config]},
+        definitions=tuple(crds),
+        cluster_wide={kind: tuple(listed) for kind, listed in webhooks.items()},
+        namespaced={"secrets": (names.OSM_CA_BUNDLE,), "meshconfigs.config.openservicemesh.io": (mesh_config,)},
     )
     mark(cluster, made, owner, record)
     return json.dumps({"meshConfig": mesh_config, "at": moment()})

@@ -11,12 +11,13 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from cluster.client import Cluster
 from cluster.diagnosis import explain
 from cluster.errors import ForbiddenError, OperationError, lines
 from cluster.progress import moment, say
+from cluster.waiting import Causes, Workload
 from verification import envoy
 from verification.pods import deployment_pods, pod_selector
 
@@ -42,18 +43,18 @@ def revoke(cluster: Cluster, *, calls: Sequence[Sequence[str]], apps: Mapping[st
             turns permissive mode off gives every app another ServiceAccount, and so other pods.
 
     Returns:
-        JSON: the calls, and when.
+        JSON: the callers of each called app, and when.
 
     Raises:
         OperationError: The mesh does not take the policies over, or new pods do not start; says why.
     """
-    result = json.dumps({"calls": sorted(list(call) for call in calls), "at": moment()})
+    result = json.dumps({"callers": _by_destination(calls), "at": moment()})
     if previous is None:
         return result
     # A run that failed is repeated with the same previous result: what it has replaced already is not replaced again.
     mark = hashlib.sha256(previous.encode()).hexdigest()[:16]
-    allowed = {tuple(call) for call in calls}
-    withdrawn = sorted({tuple(call) for call in json.loads(previous)["calls"]} - allowed)
+    allowed = {(source, destination) for source, destination in calls}
+    withdrawn = sorted(_calls(json.loads(previous)) - allowed)
     for source, destination in withdrawn:
         if source in apps and destination in apps:
             _await_refusal(cluster, apps, source, destination)
@@ -61,6 +62,21 @@ def revoke(cluster: Cluster, *, calls: Sequence[Sequence[str]], apps: Mapping[st
         say(f"{source} may no longer call {', '.join(d for s, d in withdrawn if s == source)}: it gets new pods")
         _replace_pods(cluster, apps[source], source, mark)
     return result
+
+
+def _by_destination(calls: Sequence[Sequence[str]]) -> dict[str, list[str]]:
+    """Short, since it comes back by an environment variable, however many calls there are."""
+    found: dict[str, list[str]] = {}
+    for source, destination in sorted((source, destination) for source, destination in calls):
+        found.setdefault(destination, []).append(source)
+    return found
+
+
+def _calls(printed: Mapping[str, Any]) -> set[tuple[str, str]]:
+    # As pairs before the callers were put together.
+    pairs = {(source, destination) for source, destination in printed.get("calls", [])}
+    callers = printed.get("callers", {}).items()
+    return pairs | {(source, destination) for destination, sources in callers for source in sources}
 
 
 def _await_refusal(cluster: Cluster, apps: Mapping[str, str], source: str, destination: str) -> None:
@@ -109,6 +125,7 @@ def _replace_pods(cluster: Cluster, namespace: str, name: str, mark: str) -> Non
         body = {"spec": {"template": {"metadata": {"annotations": {ANNOTATION: mark}}}}}
         cluster.request("PATCH", path, {"fieldManager": FIELD_MANAGER}, body)
     deadline = time.monotonic() + ROLLOUT_SECONDS
+    causes = Causes(cluster=cluster, workloads=[Workload(kind="Deployment", namespace=namespace, name=name)])
     while True:
         pods, problems = deployment_pods(cluster, namespace, name)
         # One that is on its way out still has its connections.
@@ -119,6 +136,7 @@ def _replace_pods(cluster: Cluster, namespace: str, name: str, mark: str) -> Non
         ]
         if not problems:
             return
+        causes.end(f"{name} has no new pods")
         if time.monotonic() > deadline:
             raise OperationError(
                 lines(

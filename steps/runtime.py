@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from cluster.client import Cluster
 from cluster.kinds import CRDS, PATHS, namespaced_path
 from cluster.progress import say
+from model.arguments import RuntimeObjects
 from model.owner import STACK_LABEL, Owner
 from steps import definitions
 
@@ -24,48 +24,16 @@ STOP_SECONDS: Final = 60
 POLL_SECONDS: Final = 0.5
 
 
-@dataclass(frozen=True, kw_only=True)
-class RuntimeObjects:
-    """The objects that one control plane makes by itself.
-
-    Attributes:
-        namespace: Its own namespace; custom resources in there are its own too.
-        definitions: Names of CustomResourceDefinitions.
-        cluster_wide: Names of further cluster-wide objects, by plural.
-        namespaced: Names of objects in its namespace, by plural; a name may end with ``*``.
-    """
-
-    namespace: str
-    definitions: Sequence[str]
-    cluster_wide: Mapping[str, Sequence[str]]
-    namespaced: Mapping[str, Sequence[str]]
-
-    @classmethod
-    def from_json(cls, namespace: str, text: str) -> RuntimeObjects:
-        """Read what the component wrote."""
-        fields = json.loads(text)
-        return cls(
-            namespace=namespace,
-            definitions=fields["definitions"],
-            cluster_wide=fields["clusterWide"],
-            namespaced=fields["namespaced"],
-        )
-
-    @property
-    def by_kind(self) -> Mapping[str, Sequence[str]]:
-        """All cluster-wide names, by plural."""
-        return {**self.cluster_wide, CRDS: self.definitions}
-
-    def in_namespace(self, cluster: Cluster) -> Iterator[str]:
-        """Paths of those that are in its namespace now."""
-        for resource, names in self.namespaced.items():
-            base = namespaced_path(resource, self.namespace)
-            if any(name.endswith("*") for name in names):
-                there = [item["metadata"]["name"] for item in cluster.items(base)]
-                prefixes = tuple(name.removesuffix("*") for name in names)
-                yield from (f"{base}/{name}" for name in there if name.startswith(prefixes))
-            else:
-                yield from (f"{base}/{name}" for name in names if cluster.get(f"{base}/{name}") is not None)
+def in_namespace(cluster: Cluster, wanted: RuntimeObjects) -> Iterator[str]:
+    """Paths of those that are in the control plane's namespace now."""
+    for resource, names in wanted.namespaced.items():
+        base = namespaced_path(resource, wanted.namespace)
+        if any(name.endswith("*") for name in names):
+            there = [item["metadata"]["name"] for item in cluster.items(base)]
+            prefixes = tuple(name.removesuffix("*") for name in names)
+            yield from (f"{base}/{name}" for name in there if name.startswith(prefixes))
+        else:
+            yield from (f"{base}/{name}" for name in names if cluster.get(f"{base}/{name}") is not None)
 
 
 def record(cluster: Cluster, wanted: RuntimeObjects, owner: Owner, previous: str | None) -> str:
@@ -89,7 +57,7 @@ def record(cluster: Cluster, wanted: RuntimeObjects, owner: Owner, previous: str
             else _is_foreign(cluster, f"{PATHS[kind]}/{name}", owner)
             for name in names
         }
-        for kind, names in wanted.by_kind.items()
+        for kind, names in {**wanted.cluster_wide, CRDS: wanted.definitions}.items()
     }
     for kind, names in recorded.items():
         if foreign := [name for name, there in names.items() if there]:
@@ -113,7 +81,7 @@ def ours(recorded: str) -> dict[str, list[str]]:
 def mark(cluster: Cluster, wanted: RuntimeObjects, owner: Owner, recorded: str) -> None:
     """Give what the control plane has made the stack's mark, so that an interrupted run knows it again."""
     paths = [f"{PATHS[kind]}/{name}" for kind, names in ours(recorded).items() for name in names]
-    for path in [*paths, *wanted.in_namespace(cluster)]:
+    for path in [*paths, *in_namespace(cluster, wanted)]:
         found = cluster.get(path)
         if found is not None and not owner.owns(found["metadata"]):
             cluster.request("PATCH", path, body={"metadata": {"labels": owner.labels}})
@@ -138,7 +106,7 @@ def remove(cluster: Cluster, wanted: RuntimeObjects, owner: Owner, recorded: str
         if kind != CRDS:
             _delete_all(cluster, [f"{PATHS[kind]}/{name}" for name in names])
     definitions.check_unused(cluster, mine.get(CRDS, []), own_namespace=wanted.namespace, owner=owner)
-    _delete_all(cluster, list(wanted.in_namespace(cluster)))
+    _delete_all(cluster, list(in_namespace(cluster, wanted)))
     definitions.remove(cluster, mine.get(CRDS, []), own_namespace=wanted.namespace, owner=owner)
 
 

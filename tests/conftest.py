@@ -1,9 +1,10 @@
-"""The order of all tests: by cost, so that what is broken fails early."""
+"""The order of all tests: by cost, so that what is broken fails early; and what a failure on the lab leaves behind."""
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -20,3 +21,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _cost(item: pytest.Item) -> float:
     folder = item.path.relative_to(TESTS).parts[0]
     return float(ORDER.index(folder)) if folder in ORDER else ORDER.index("graph") + 0.5
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where a test fails on the lab, its message says where to find what the cluster was like."""
+    report = yield
+    if report.failed and item.get_closest_marker("lab") is not None:
+        # Only here: it needs the lab, which most tests don't.
+        from tests.support import postmortem
+
+        said = postmortem.leave(item.nodeid, call.excinfo.value if call.excinfo else None)
+        told: Any = report.longrepr
+        if hasattr(told, "addsection"):
+            told.addsection("post-mortem", said)
+        else:
+            report.sections.append(("post-mortem", said))
+    return report

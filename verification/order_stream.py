@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from cluster.client import Cluster, Object
 from cluster.diagnosis import container_trouble, explain
-from cluster.errors import VerificationError, lines
+from cluster.errors import OperationError, VerificationError, lines
+from cluster.waiting import Causes, Workload
 from model import names
 from model.apps import NODE_APP, PYTHON_APP
 from model.exclusions import DAPR_INTERNAL_GRPC_PORT
 from model.expectation import Expectation
-from verification.calls import Link, refused_so_far
+from verification import alive, refusals
+from verification.envoy import Rules
 from verification.orders import Orders, orders_since, timestamp
-from verification.pods import is_living
+from verification.pods import is_living, restarts
+from verification.refusals import Way
 
 # So many new orders must be persisted: pythonapp posts one a second.
 WANTED_ORDERS: Final = 3
@@ -38,13 +41,15 @@ class OrderStream:
     Attributes:
         cluster: The cluster.
         expected: What must be seen.
-        link: The pods on both sides.
+        way: The pods on both sides.
+        rules: The rules of the caller's Envoys, by pod; none where Envoys are not asked.
         deadline: Until when to wait, on the monotonic clock.
     """
 
     cluster: Cluster
     expected: Expectation
-    link: Link
+    way: Way
+    rules: Mapping[str, Rules]
     deadline: float
 
     def check(self, *, allowed: bool) -> dict[str, Any]:
@@ -57,9 +62,11 @@ class OrderStream:
 
     def _flow(self) -> dict[str, Any]:
         """Wait for new orders to be persisted, and see that their calls crossed both Envoys."""
-        before = self.link.crossed(self.cluster) if self.expected.through_envoys else None
+        before = refusals.look(self.cluster, self.way) if self.rules else None
         start, began = self._now(), time.monotonic()
+        causes = Causes(cluster=self.cluster, workloads=self._workloads(), error=VerificationError)
         while len((orders := self._orders(start, began)).persisted) < WANTED_ORDERS:
+            causes.end(f"stage {self.expected.stage}: orders must flow, and don't")
             if time.monotonic() > self.deadline:
                 seconds = round(time.monotonic() - began)
                 raise self._error(
@@ -71,8 +78,12 @@ class OrderStream:
         count = len(orders.persisted)
         findings: dict[str, Any] = {"persisted": count, "verdict": f"{count} new orders were persisted"}
         if before is not None:
-            after = self.link.crossed(self.cluster)
-            crossed = {side: after[side] - before[side] for side in after}
+            counts = list(refusals.by_caller(before, refusals.look(self.cluster, self.way)).values())
+            crossed = {
+                f"{PYTHON_APP}'s Envoy": sum(one.sent for one in counts),
+                # Each caller's look holds all that the called app's Envoys have counted.
+                f"{NODE_APP}'s Envoy": max(one.received for one in counts),
+            }
             by_http = self.expected.by_http
             # The first of them may have been on its way already when the counters were read.
             enough = (count - 1) * (1 if by_http else ORDER_BYTES)
@@ -88,19 +99,18 @@ class OrderStream:
         return findings
 
     def _stop(self) -> dict[str, Any]:
-        """Wait until no order arrives any more, while the mesh refuses calls and everything else is well."""
+        """Wait until no order arrives any more, while the mesh refuses them and everything else is well."""
         heard = False
         while not (heard and time.monotonic() > self.deadline):
-            restarts = _restarts(self._concerned())
-            silence, refused = self._listen()
-            if refused or (silence and self.link.shut(self.cluster)):
-                self._check_nothing_crashed(restarts)
-                how = f"the mesh refused {refused} calls" if refused else f"{PYTHON_APP}'s Envoy lets nothing out"
+            before = self._restarts()
+            silence, how = self._listen()
+            if how:
+                self._check_all_is_well(before)
                 verdict = f"no order arrived for {round(silence)} s, and {how}"
-                return {"persisted": 0, "refusedByMesh": refused, "verdict": verdict}
+                return {"persisted": 0, "refusedByMesh": how, "verdict": verdict}
             if silence:
                 raise self._error(
-                    f"no order arrives, as it should be, but for {round(silence)} s neither Envoy has refused a call, "
+                    f"no order arrives, as it should be, but for {round(silence)} s no Envoy has refused one, "
                     "so it is not the mesh that stops them:",
                     self._why(),
                 )
@@ -110,28 +120,32 @@ class OrderStream:
             "Something allows the call: permissive mode, or an SMI policy of someone else's."
         )
 
-    def _listen(self) -> tuple[float, int]:
-        """Listen until an order arrives, or until a long silence in which the mesh refused calls, or time is up.
+    def _listen(self) -> tuple[float, str]:
+        """Listen until an order arrives, or until a long silence in which the mesh refused orders, or time is up.
 
         Returns:
-            The seconds of silence, and the calls that the mesh refused in it; zeros where an order arrived. A silence
-            that has begun is listened to until it is long enough, whatever the time.
+            The seconds of silence, and how the mesh refused orders in it: "" where it did not, or where an order
+            arrived, after no silence. A silence that has begun is listened to until it is long enough, whatever the
+            time.
         """
         start, began = self._now(), time.monotonic()
-        before = self.link.refused(self.cluster)
+        before = refusals.look(self.cluster, self.way)
         while not self._orders(start, began).received:
             silence = time.monotonic() - began
             if silence >= QUIET_SECONDS:
-                refused = self.link.refused(self.cluster) - before
-                if refused > 0 or time.monotonic() > self.deadline or self.link.shut(self.cluster):
-                    return silence, refused
+                counts = refusals.by_caller(before, refusals.look(self.cluster, self.way))
+                hows = [refusals.refused_by(self.way, self.rules[pod], one) for pod, one in counts.items()]
+                # Each of the caller's pods sends orders.
+                refused = [how for how in hows if how]
+                if len(refused) == len(hows) or time.monotonic() > self.deadline:
+                    return silence, "; ".join(dict.fromkeys(refused)) if len(refused) == len(hows) else ""
             time.sleep(POLL_SECONDS)
-        return 0.0, 0
+        return 0.0, ""
 
     def _now(self) -> Mapping[str, datetime]:
         """The moment, by the clock of each pod's node, which ours may differ from: just after its log's latest line."""
         moments = {}
-        for pod in self.link.destination_pods:
+        for pod in (pod.name for pod in self.way.destination_pods):
             stamps = (timestamp(line.partition(" ")[0]) for line in self._log(pod, LOOK_BACK_SECONDS))
             latest = max((stamp for stamp in stamps if stamp is not None), default=BEGINNING)
             moments[pod] = latest + timedelta(microseconds=1)
@@ -140,7 +154,8 @@ class OrderStream:
     def _orders(self, start: Mapping[str, datetime], began: float) -> Orders:
         """Those that have come since the moment ``start``, which was ``began`` on the monotonic clock."""
         seconds = int(time.monotonic() - began) + 2
-        found = [orders_since(self._log(pod, seconds), start[pod]) for pod in self.link.destination_pods]
+        # From each replica: the calls go to all of them in turn.
+        found = [orders_since(self._log(pod.name, seconds), start[pod.name]) for pod in self.way.destination_pods]
         return Orders(
             received=sum(orders.received for orders in found),
             persisted=tuple(order for orders in found for order in orders.persisted),
@@ -148,51 +163,85 @@ class OrderStream:
 
     def _log(self, pod: str, seconds: int) -> list[str]:
         container = self.expected.app(NODE_APP).container
-        return self.cluster.logs(self.link.destination_namespace, pod, container, since_seconds=seconds)
+        return self.cluster.logs(self.way.destination_namespace, pod, container, since_seconds=seconds)
 
-    def _concerned(self) -> list[Object]:
-        """The pods that an order passes: pythonapp's, nodeapp's and Redis's."""
-        apps = {*self.link.source_pods, *self.link.destination_pods}
-        return [
-            pod
-            for namespace in dict.fromkeys([self.link.source_namespace, self.link.destination_namespace])
-            for pod in self.cluster.pods(namespace)
-            if is_living(pod)
-            and (pod["metadata"]["name"] in apps or (pod["metadata"].get("labels") or {}).get("app") == names.REDIS)
-        ]
+    def _workloads(self) -> list[Workload]:
+        """What an order passes: both apps and Redis, which is where the first of them is."""
+        home = self.way.destination_namespace
+        where = [(self.way.source_namespace, PYTHON_APP), (home, NODE_APP), (home, names.REDIS)]
+        return [Workload(kind="Deployment", namespace=namespace, name=name) for namespace, name in where]
 
-    def _check_nothing_crashed(self, before: dict[str, int]) -> None:
+    def _concerned(self) -> list[tuple[Object, frozenset[str]]]:
+        """The pods that an order passes, pythonapp's, nodeapp's and Redis's, each with its containers that matter."""
+        matters = {
+            **{pod.name: self._containers(PYTHON_APP) for pod in self.way.source_pods},
+            **{pod.name: self._containers(NODE_APP) for pod in self.way.destination_pods},
+        }
+        found = []
+        for namespace in dict.fromkeys([self.way.source_namespace, self.way.destination_namespace]):
+            for pod in filter(is_living, self.cluster.pods(namespace)):
+                name = pod["metadata"]["name"]
+                if name in matters:
+                    found.append((pod, matters[name]))
+                elif (pod["metadata"].get("labels") or {}).get("app") == names.REDIS:
+                    found.append((pod, frozenset({names.REDIS})))
+        return found
+
+    def _containers(self, app: str) -> frozenset[str]:
+        return frozenset({*self.expected.app(app).containers, *self.expected.app(app).init_containers})
+
+    def _restarts(self) -> dict[str, int]:
+        """How often each container that matters has restarted, by pod and container."""
+        return {
+            f"{pod['metadata']['name']}/{container}": count
+            for pod, matters in self._concerned()
+            for container, count in restarts(pod, matters).items()
+        }
+
+    def _check_all_is_well(self, before: Mapping[str, int]) -> None:
         """Orders also stop when something falls over, which is not what this stage is about."""
-        pods = self._concerned()
-        after = _restarts(pods)
+        after = self._restarts()
         problems = [f"{name} restarted meanwhile" for name, count in after.items() if count != before.get(name, count)]
         problems += [f"{name} is gone" for name in before if name not in after]
-        for pod in pods:
-            problems += [f"pod {pod['metadata']['name']}: {trouble}" for trouble in container_trouble(pod)]
+        for pod, matters in self._concerned():
+            name = pod["metadata"]["name"]
+            problems += [f"pod {name}: {trouble}" for trouble in container_trouble(_only(pod, matters))]
+        for called in self.way.destination_pods:
+            trouble = alive.state_store_trouble(self.cluster, self.way.destination_namespace, called.name)
+            problems += [trouble] if trouble else []
         if problems:
             raise self._error("orders stopped, but not because of the mesh:", problems)
 
     def _why(self) -> list[str]:
         """What a person would look at next: broken containers, the mesh's refusals, and what the caller was told."""
-        namespace = self.link.source_namespace
+        namespace = self.way.source_namespace
         causes = explain(self.cluster, namespace, self.cluster.pods(namespace))
         container = self.expected.app(PYTHON_APP).container
-        for pod in self.link.source_pods:
-            log = self.cluster.logs(namespace, pod, container, since_seconds=30)
+        for pod in self.way.source_pods:
+            log = self.cluster.logs(namespace, pod.name, container, since_seconds=30)
             if log:
-                causes.append(f"pod {pod}, container {container}, says: {log[-1].partition(' ')[2]}")
-        if self.expected.through_envoys:
-            causes.append(refused_so_far(self.cluster, self.link))
-        return causes
+                causes.append(f"pod {pod.name}, container {container}, says: {log[-1].partition(' ')[2]}")
+        return causes + (self._refused_so_far() if self.rules else [])
+
+    def _refused_so_far(self) -> list[str]:
+        try:
+            looks = refusals.look(self.cluster, self.way)
+        except OperationError as error:
+            return [str(error)]
+        return [
+            f"since its start, the Envoy of pod {pod} has refused {one.no_route + one.no_way} calls, those of "
+            f"{NODE_APP} {one.not_of_the_mesh + one.denied}"
+            for pod, one in looks.items()
+        ]
 
     def _error(self, message: str, details: list[str] | None = None) -> VerificationError:
         return VerificationError(lines(f"stage {self.expected.stage}: {message}", details or []))
 
 
-def _restarts(pods: Iterable[Object]) -> dict[str, int]:
-    """How often each container of these pods has restarted."""
-    return {
-        f"{pod['metadata']['name']}/{container['name']}": int(container["restartCount"])
-        for pod in pods
-        for container in pod["status"].get("containerStatuses", [])
+def _only(pod: Object, containers: Collection[str]) -> Object:
+    """A pod without the containers that don't matter here: a team's own."""
+    status = {
+        key: [one for one in value if one["name"] in containers] if key.endswith("ontainerStatuses") else value
+        for key, value in pod["status"].items()
     }
+    return {**pod, "status": status}

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from cluster.client import Cluster, Object
+from cluster.client import Cluster, Object, parallel
 from cluster.diagnosis import explain
-from cluster.errors import VerificationError, lines
+from cluster.errors import ApiError, VerificationError, lines
 from cluster.progress import say
+from cluster.waiting import Causes, Workload
 from model.expectation import Expectation, ExpectedApp
 from model.versions import DAPR_RELEASES, OSM_RELEASE
 
 POLL_SECONDS: Final = 0.5
+# By which Dapr knows which app a pod is of.
+APP_ID: Final = "dapr.io/app-id"
 # What only a pod of the mesh has; one of a stage before it may not.
 MESH_CONTAINERS: Final = frozenset(
     {
@@ -23,7 +28,29 @@ MESH_CONTAINERS: Final = frozenset(
     }
 )
 
-Pods = Mapping[str, tuple[str, ...]]
+
+@dataclass(frozen=True, kw_only=True)
+class Pod:
+    """One pod.
+
+    Attributes:
+        name: Its name.
+        uid: Which pod of that name it is.
+        address: Its IP address, or "" while it has none.
+    """
+
+    name: str
+    uid: str
+    address: str
+
+    @classmethod
+    def of(cls, pod: Object) -> Pod:
+        """A pod, as the API server gives it."""
+        metadata = pod["metadata"]
+        return cls(name=metadata["name"], uid=metadata.get("uid", ""), address=pod["status"].get("podIP", ""))
+
+
+Pods = Mapping[str, tuple[Pod, ...]]
 """The pods of every app, by app id."""
 
 
@@ -38,15 +65,16 @@ def await_pods(cluster: Cluster, expected: Expectation, deadline: float) -> Pods
     Raises:
         VerificationError: They are not; says which pod, which container, and why.
     """
+    workloads = [Workload(kind="Deployment", namespace=app.namespace, name=app.name) for app in expected.apps]
+    causes_of = Causes(cluster=cluster, workloads=workloads, error=VerificationError)
     while True:
-        problems, pods = [], {}
-        for app in expected.apps:
-            found, trouble = app_pods(cluster, app)
-            pods[app.name] = tuple(pod["metadata"]["name"] for pod in found)
-            problems += trouble
+        looks = parallel(partial(app_pods, cluster, app) for app in expected.apps)
+        problems = [problem for _, trouble in looks for problem in trouble]
+        pods = {app.name: tuple(map(Pod.of, found)) for app, (found, _) in zip(expected.apps, looks, strict=True)}
         if not problems:
-            say(f"pods are as they should be: {', '.join(sorted(name for group in pods.values() for name in group))}")
+            say(f"pods are as they should be: {', '.join(f'{app} ({len(group)})' for app, group in pods.items())}")
             return pods
+        causes_of.end(f"stage {expected.stage}: {'; '.join(problems)}")
         if time.monotonic() > deadline:
             causes = [
                 cause
@@ -103,15 +131,63 @@ def pod_problems(pod: Object, app: ExpectedApp) -> list[str]:
     ]
     if spec.get("serviceAccountName") != app.service_account:
         problems.append(f"pod {name} runs as {spec.get('serviceAccountName')} instead of {app.service_account}")
-    ready = [status for status in pod["status"].get("containerStatuses", []) if status.get("ready")]
-    if len(ready) != len(spec["containers"]):
-        problems.append(f"pod {name}: {len(ready)} of {len(spec['containers'])} containers are ready")
+    # Only those that it must have: another one may be the team's, and its own business.
+    ready = {status["name"] for status in statuses(pod) if status.get("ready")}
+    there = [container for container in app.containers if container in _containers(pod)]
+    if unready := [container for container in there if container not in ready]:
+        problems.append(f"pod {name}: {', '.join(unready)} not ready")
     return problems
+
+
+def statuses(pod: Object) -> list[Object]:
+    """What Kubernetes says of a pod's containers; a sidecar may be an init container that goes on."""
+    status = pod["status"]
+    return [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]
+
+
+def restarts(pod: Object, containers: Collection[str]) -> dict[str, int]:
+    """How often each of these containers has restarted, by name."""
+    return {one["name"]: int(one["restartCount"]) for one in statuses(pod) if one["name"] in containers}
+
+
+def still_there(cluster: Cluster, expected: Expectation, pods: Pods) -> bool:
+    """Whether the pods are the same ones as before."""
+    looks = parallel(partial(app_pods, cluster, app) for app in expected.apps)
+    now = {app.name: {Pod.of(pod).uid for pod in found} for app, (found, _) in zip(expected.apps, looks, strict=True)}
+    return now == {app: {pod.uid for pod in group} for app, group in pods.items()}
 
 
 def missing(pod: Object, app: ExpectedApp) -> list[str]:
     """The containers that a pod of an app must have, and lacks; what else it has is the team's."""
     return sorted({*app.containers, *app.init_containers} - _containers(pod))
+
+
+def bare(cluster: Cluster, expected: Expectation) -> dict[str, str]:
+    """The pods of a stack's apps that were made without a sidecar, while whoever adds it was away.
+
+    Nothing that the stack declares tells of them: a drained node's pods have successors, and no object has changed.
+
+    Returns:
+        What each lacks, by ``namespace/pod uid``; none where this user may not look.
+    """
+    apps = {(app.namespace, app.name): app for app in expected.apps}
+    found = {}
+    for namespace in expected.namespaces:
+        for pod in _pods_or_none(cluster, namespace):
+            metadata = pod["metadata"]
+            app = apps.get((namespace, (metadata.get("annotations") or {}).get(APP_ID, "")))
+            if app is not None and is_living(pod) and (lacking := missing(pod, app)):
+                found[f"{namespace}/{metadata['name']} {metadata['uid']}"] = ", ".join(lacking)
+    return found
+
+
+def _pods_or_none(cluster: Cluster, namespace: str) -> list[Object]:
+    try:
+        return cluster.pods(namespace)
+    except ApiError as error:
+        if error.status == 403:
+            return []
+        raise
 
 
 def _containers(pod: Object) -> set[str]:

@@ -74,6 +74,7 @@ def _pods(kubectl: Kubectl, promise: Promise, release: Release) -> None:
         account = f"{app}app" if promise.own_accounts else "default"
         assert pod["spec"]["serviceAccountName"] == account
     (redis,) = kubectl.living_pods("dapr-test", "redis")
+    assert all(status["ready"] for status in redis["status"]["containerStatuses"])
     assert [container["name"] for container in redis["spec"]["containers"]] == ["redis"], "Redis stays out of the mesh"
 
 
@@ -118,7 +119,10 @@ def _identity(kubectl: Kubectl, promise: Promise, release: Release) -> None:
 
 def _orders(kubectl: Kubectl, promise: Promise, release: Release) -> None:
     if not promise.orders:
-        assert kubectl.persisted(SECONDS) == 0, "orders must stop"
+        assert kubectl.received(SECONDS) == 0, "orders must stop"
+        # Nothing else has stopped them: pythonapp goes on asking, and nodeapp could keep one.
+        assert kubectl.log_of("python", "python", SECONDS), "pythonapp is told that its orders don't arrive"
+        assert kubectl.kept_by_dapr("nodeapp", "judge", "kept") == "kept", "the state store works"
         return
     before = _crossed(kubectl, release) if promise.osm else {}
     persisted = kubectl.persisted(SECONDS)

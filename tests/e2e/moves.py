@@ -27,7 +27,7 @@ OWN = {
 }
 
 # What is changed in place, beside the verification, which is run anew by every move.
-PODS = {"hello-nodeapp-pods", "hello-pythonapp-pods"}
+PODS = {"hello-nodeapp-pods", "hello-pythonapp-pods", "hello-ready"}
 JOIN = {"hello-namespace", "hello-injection", "teardown-check"} | PODS
 IDENTITY = {"hello-dapr-secret-reader"} | PODS
 CHANGED = {

@@ -26,7 +26,7 @@ CREDENTIALS = json.dumps({"auths": {"registry.example": {"auth": "bm90OnVzZWQ="}
 @pytest.fixture(scope="module")
 def before(empty_cluster: None) -> dict[inventory.Key, str]:
     """The cluster without any Dapr or OSM."""
-    return inventory.take(lab.cluster())
+    return inventory.take(lab.kubectl())
 
 
 @pytest.fixture(scope="module")

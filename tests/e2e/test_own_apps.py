@@ -31,7 +31,7 @@ NAMESPACES = {"daprNamespace": "platform-dapr", "osmNamespace": "platform-osm", 
 @pytest.fixture(scope="module")
 def before(empty_cluster: None) -> dict[inventory.Key, str]:
     """The cluster without any Dapr or OSM."""
-    return inventory.take(lab.cluster())
+    return inventory.take(lab.kubectl())
 
 
 @pytest.fixture(scope="module")
@@ -78,8 +78,10 @@ def test_the_verification_tried_every_call(team: Stack) -> None:
     assert verification["calls"] == {
         "pythonapp -> nodeapp": "arrives through both Envoys",
         "checkout -> stock": "arrives through both Envoys",
-        "stock -> checkout": "is refused by the mesh",
+        "stock -> checkout": "is refused by the mesh: stock's Envoy lets nothing out",
     }
+    assert verification["mayCall"] == {"nodeapp": [], "pythonapp": ["nodeapp"], "checkout": ["stock"], "stock": []}
+    assert verification["diagram"].startswith("flowchart LR")
     assert verification["orders"]["persisted"] >= 3
 
 

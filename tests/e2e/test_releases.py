@@ -16,7 +16,7 @@ from tests.support import inventory, lab
 from tests.support.kubectl import Kubectl
 from tests.support.stack import Stack
 
-PAGE, ADDRESS = "1.12.0", "1.16.0"
+PAGE, ADDRESS = "1.12.0", "1.17.5"
 # What Dapr 1.18 defines and 1.17 does not.
 OF_THE_NEWEST = {"mcpservers.dapr.io", "workflowaccesspolicies.dapr.io"}
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.releases
 @pytest.fixture(scope="module")
 def before(empty_cluster: None) -> dict[inventory.Key, str]:
     """The cluster without any Dapr or OSM."""
-    return inventory.take(lab.cluster())
+    return inventory.take(lab.kubectl())
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ UNTOUCHED = "Nothing was touched"
 @pytest.fixture(scope="module")
 def before(empty_cluster: None) -> dict[inventory.Key, str]:
     """The cluster without any Dapr or OSM."""
-    return inventory.take(lab.cluster())
+    return inventory.take(lab.kubectl())
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_another_cluster_is_refused_by_every_command_before_anything_is_touched(
     (noted,) = [item for item in other["deployment"]["resources"] if item["urn"].endswith("::cluster-noted")]
     real = json.loads(noted["outputs"]["stdout"])["cluster"]
     text = json.dumps(other).replace(real, "11111111-2222-3333-4444-555555555555")
-    everything = inventory.take(lab.cluster())
+    everything = inventory.take(lab.kubectl())
     safe.cli("stack", "import", "--stack", safe.name, stdin=text)
     try:
         count = len(safe.resources())
@@ -145,9 +145,48 @@ def test_another_cluster_is_refused_by_every_command_before_anything_is_touched(
         said = plain(safe).run("destroy", "--yes", "--skip-preview", ok=False)
         assert "this stack is on another cluster" in said, "a destroy without the program ends at its first step"
         assert len(safe.resources()) == count
-        assert not inventory.difference(everything, inventory.take(lab.cluster()))
+        assert not inventory.difference(everything, inventory.take(lab.kubectl()))
     finally:
         safe.cli("stack", "import", "--stack", safe.name, stdin=json.dumps(state))
+
+
+# --- what can't be changed on a running stack -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("config", "says"),
+    [
+        ({"daprNamespace": "dapr-moved"}, "this stack's Dapr runs in dapr-system"),
+        ({"osmNamespace": "osm-moved"}, "this stack's OSM runs in osm-system"),
+        ({"existingNamespaces": ["dapr-test"]}, "existingNamespaces names dapr-test, which this stack has made itself"),
+        ({"daprValues": {"dapr_scheduler": {"cluster": {"storageSize": "32Gi"}}}}, "are asked to have 32Gi"),
+        ({"extraIpRangeExclusions": ["10.0.0.0/8"]}, "holds 10.0.0.0/8, in which pods live"),
+    ],
+    ids=str,
+)
+def test_what_can_not_be_changed_on_a_running_stack_is_refused_in_the_preview(
+    config: dict[str, Any], says: str, safe: Stack
+) -> None:
+    safe.configure(**config)
+    try:
+        said = safe.run("preview", ok=False)
+    finally:
+        safe.configure(**dict.fromkeys(config))
+    assert says in said
+    assert "Traceback" not in said
+    assert "pulumi destroy --run-program=false" in said, "a destroy is kept by nothing"
+
+
+def test_things_of_others_keep_a_namespace_from_going_with_an_update(safe: Stack, kubectl: Kubectl) -> None:
+    notes = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "theirs", "namespace": "osm-system"}}
+    safe.configure(stage="dapr")
+    try:
+        with theirs(kubectl, notes):
+            said = safe.run("preview", ok=False)
+        assert "namespace osm-system goes with this update, and also holds ConfigMap theirs" in said
+        safe.run("preview")
+    finally:
+        safe.configure(stage=None)
 
 
 # --- edits by hand ----------------------------------------------------------------------------------------------
@@ -178,9 +217,11 @@ def test_edits_by_hand_are_shown_repaired_and_verified_anew(safe: Stack, kubectl
     assert {
         Step(op="update", name="hello-namespace"),
         Step(op="update", name="hello-nodeapp-pods"),
+        Step(op="update", name="hello-ready"),
         Step(op="update", name="smi-traffic-target"),
         Step(op="create", name="hello-dapr-secret-reader"),
         Step(op="update", name="dapr-chart/deployment/dapr-operator"),
+        Step(op="update", name="dapr-chart/ready/dapr-operator"),
         Step(op="create", name="dapr-chart/customresourcedefinition/resiliencies.dapr.io"),
         Step(op="create", name="osm-chart/service/osm-validator"),
         Step(op="update", name="exclusions-patch"),

@@ -75,7 +75,7 @@ def users(empty_cluster: None, kubectl: Kubectl) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def before(users: None) -> dict[inventory.Key, str]:
     """The cluster without any Dapr or OSM, and with these users."""
-    return inventory.take(lab.cluster())
+    return inventory.take(lab.kubectl())
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def as_user(stack: Stack, user: str) -> Stack:
 
 
 def assert_untouched(before: dict[inventory.Key, str]) -> None:
-    assert inventory.difference(before, inventory.take(lab.cluster())) == []
+    assert inventory.difference(before, inventory.take(lab.kubectl())) == []
 
 
 # --- who lacks something ----------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ def test_who_may_not_forward_ports_gets_through_with_a_smaller_verification(
     # Who lost a permission gets new pods, although nobody may ask an Envoy.
     stack.configure(stage="locked")
     stack.up()
-    assert kubectl.persisted(8) == 0
+    assert kubectl.received(8) == 0
     stack.configure(stage=None, verify=None)
     as_user(stack, DEPLOYER).destroy()
     assert_nothing_left(before)

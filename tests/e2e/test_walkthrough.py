@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -10,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bugreport.gather import gather
+from cluster.client import Cluster
+from lab import api
+from status.look import look
 from tests.e2e.judge import DEFAULT, PROMISES, judge
 from tests.e2e.moves import expected, folded
 from tests.support import inventory, lab
@@ -46,7 +51,7 @@ class Walk:
 def walk(empty_cluster: None, stack_folder: Path) -> Iterator[Walk]:
     """The stack ``walk``, on a cluster without any Dapr or OSM."""
     stack = lab.stack("walk", stack_folder)
-    walking = Walk(stack=stack, before=inventory.take(lab.cluster()))
+    walking = Walk(stack=stack, before=inventory.take(lab.kubectl()))
     yield walking
     if stack.resources():
         stack.destroy()
@@ -57,7 +62,7 @@ def walk(empty_cluster: None, stack_folder: Path) -> Iterator[Walk]:
 def assert_nothing_left(before: dict[inventory.Key, str]) -> None:
     """The cluster is as it was, once it has tidied up after itself."""
     deadline = time.monotonic() + SETTLE_SECONDS
-    while left := inventory.difference(before, inventory.take(lab.cluster())):
+    while left := inventory.difference(before, inventory.take(lab.kubectl())):
         if time.monotonic() > deadline:
             raise AssertionError("\n".join(left))
         time.sleep(1)
@@ -140,6 +145,60 @@ def test_no_key_of_daprs_or_of_the_meshs_authority_is_in_the_state_in_the_clear(
                 assert value not in state, f"{name}: {key}"
 
 
+def test_a_status_from_the_cluster_alone_says_what_the_stack_is_and_that_all_is_well(walk: Walk) -> None:
+    status = look(lab.cluster(), stack="walk")
+    assert status.problems == ()
+    assert status.unseen == ()
+    assert (status.stage, status.versions.dapr, status.versions.osm) == ("smi", DEFAULT, "1.2.4")
+    assert status.mesh is not None
+    assert status.mesh.ports == status.mesh.declared_ports == (6379, 8201, 50005, 50006)
+    assert {pod.app: pod.sidecars for pod in status.pods if pod.app} == dict.fromkeys(
+        ("nodeapp", "pythonapp"), ("daprd", "envoy")
+    )
+    assert status.orders is not None
+    assert status.orders.persisted > 0
+    assert {one.name for one in status.certificates} >= {
+        "the mesh's authority ca.crt",
+        "Dapr's ca.crt",
+        "sidecar nodeapp.dapr-test.cluster.local",
+    }
+    assert not status.drift
+
+
+def test_a_viewers_status_says_what_he_may_not_see_and_takes_nothing_of_it_for_a_problem(
+    walk: Walk, kubectl: Kubectl
+) -> None:
+    cluster = Cluster.connect(kubeconfig=api.user_kubeconfig("dapr-osm-viewer"))
+    kubectl.run("create", "clusterrolebinding", "dapr-osm-viewer", "--clusterrole=view", "--user=dapr-osm-viewer")
+    try:
+        status = look(cluster, stack="walk")
+    finally:
+        kubectl.run("delete", "clusterrolebinding", "dapr-osm-viewer")
+    assert (status.stage, status.problems) == (None, ())
+    assert {"the MeshConfig", "certificates of sidecars"} <= {one.what for one in status.unseen}
+    assert [one.ready for one in status.workloads if one.part == "app"] == [1, 1]
+
+
+def test_a_bug_report_has_both_envoys_and_no_secret_of_the_cluster(walk: Walk, kubectl: Kubectl) -> None:
+    namespaces = ["dapr-system", "osm-system", "dapr-test"]
+    report = gather(
+        lab.cluster(), namespaces=namespaces, mark="walk", status=None, secrets=[walk.stack.password], seconds=60
+    )
+    assert report.missing == {}
+    assert report.left_out == []
+    envoys = {name.split("/")[2].split("-")[0] for name in report.files if name.endswith("config_dump.json")}
+    assert envoys == {"nodeapp", "pythonapp"}
+    text = "\n".join(report.files.values())
+    secrets = [item for namespace in namespaces for item in kubectl.items("secrets", "-n", namespace)]
+    assert len(secrets) >= 5
+    for secret in secrets:
+        for key, value in (secret.get("data") or {}).items():
+            if "key" in key or "password" in key:
+                plain = base64.b64decode(value).decode()
+                lines = [line for line in plain.splitlines() if len(line) >= 12 and "-----" not in line]
+                assert not [line for line in [value, *lines] if line in text], secret["metadata"]["name"]
+
+
 def test_another_password_reaches_redis_and_every_daprd(walk: Walk, kubectl: Kubectl) -> None:
     walk.stack.set_password()
     assert walk.stack.preview() == {
@@ -148,10 +207,12 @@ def test_another_password_reaches_redis_and_every_daprd(walk: Walk, kubectl: Kub
             Step(op="update", name=name)
             for name in (
                 "hello-redis-server",
+                "hello-redis-ready",
                 "hello-redis-component",
                 "hello-secret-reader",
                 "hello-nodeapp-pods",
                 "hello-pythonapp-pods",
+                "hello-ready",
                 "verification-run",
             )
         ),

@@ -41,7 +41,7 @@ def test_everything_wrong_with_a_config_is_said_at_once(stack: Stack) -> None:
         "dapr-osm:stge is not a setting of this project. Did you mean dapr-osm:stage?",
         "dapr-osm:extraPortExclusions holds 50002",
         "dapr-osm:extraPortExclusions holds 70000, which is not a TCP port (1-65535)",
-        "dapr-osm:extraIpRangeExclusions holds '10.0.0.1', which is not an IPv4 CIDR. Did you mean \"10.0.0.1/32\"?",
+        'dapr-osm:extraIpRangeExclusions holds "10.0.0.1", which is not an IPv4 CIDR. Did you mean "10.0.0.1/32"?',
         "dapr-osm:excludeApiServer: false may be false only where Redis's password stands in the Component",
         "dapr-osm:daprValues may not set global.mtls.enabled",
         'dapr-osm:timeoutSeconds: "1" is not a number of seconds from 30 to 3600',

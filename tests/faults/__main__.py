@@ -15,19 +15,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from settings import ROOT
-from tests.faults.rows import ROWS
+from tests.faults import breaking, rows, sharing
+
+ROWS: Final = {**rows.ROWS, **breaking.ROWS, **sharing.ROWS}
 
 RESULTS: Final = Path(__file__).with_name("results.json")
 TABLE: Final = ROOT / "docs" / "faults.md"
 HEAD: Final = """# What survives what
 
 Made by `make faults` on the lab, a row at a time: each begins and ends with an inventory of the whole cluster.
-*Survived* means: the recovery (`pulumi cancel`, `pulumi up --refresh`) ended in a verified stack, a preview showed no
-change, every object with the stack's mark was in its state, and after a destroy the cluster was what it had been. Where
-a row says *then destroy*, there was no `up` in between. Seconds are of the recovery or the destroy, on two cores.
+*Survived* means: the recovery (`make recover`) ended in a verified stack, a preview showed no change, every object with
+the stack's mark was in its state, and after a destroy the cluster was what it had been. Where a row says *then
+destroy*, there was no `up` in between. Beside the stack are other people's objects of every kind that it has; none was
+changed or deleted in a row that survived. Seconds are of the recovery or the destroy, on two cores.
 
-| fault | runs | survived | seconds | last run |
-|---|---|---|---|---|
+| fault | runs | survived | seconds | last run | and |
+|---|---|---|---|---|---|
 """
 
 
@@ -55,7 +58,7 @@ def main(arguments: list[str]) -> int:
             row["survived"] += 1
         except AssertionError as error:
             failed += 1
-            row |= {"held": False, "why": str(error)[-2000:]}
+            row |= {"held": False, "why": told(str(error))}
         results[name] = row
         # At once, so that nothing is made twice when a later row breaks off.
         RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
@@ -73,10 +76,21 @@ def table(results: dict[str, Any]) -> str:
     """The table, as Markdown."""
     lines = [
         f"| {name} | {row['runs']} | {row['survived']} of {row['runs']} | "
-        f"{row.get('recovered', row.get('destroyed', '-'))} | {row['at'][:10]} |"
+        f"{row.get('recovered', row.get('destroyed', '-'))} | {row['at'][:10]} | {_cell(row.get('note', ''))} |"
         for name, row in ((name, results[name]) for name in ROWS if name in results)
     ]
     return HEAD + "\n".join(lines) + "\n"
+
+
+def told(failure: str) -> str:
+    """What went wrong: from the first error on, and not the whole output of a run."""
+    lines = failure.splitlines()
+    first = next((number for number, line in enumerate(lines) if "Diagnostics:" in line or "error:" in line), 0)
+    return "\n".join([*lines[:1], *lines[first : first + 30]])[:4000]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 if __name__ == "__main__":

@@ -54,8 +54,14 @@ def interrupted(stack: Stack, command: str, name: str, number: signal.Signals = 
     return watched(stack, command, lambda line: begins(line, name), number)
 
 
-def watched(stack: Stack, command: str, is_time: Callable[[str], bool], number: signal.Signals) -> Ended:
-    """The same, at the first line that it is time for."""
+def watched(
+    stack: Stack,
+    command: str,
+    is_time: Callable[[str], bool],
+    number: signal.Signals | None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Ended:
+    """The same, at the first line that it is time for; without a signal the run goes on, and something else happens."""
     process = subprocess.Popen(  # noqa: S603 - the project's own commands
         ["pulumi", "--non-interactive", command, "--stack", stack.name]
         + ["--config-file", str(stack.file), "--yes", "--skip-preview"],
@@ -74,7 +80,9 @@ def watched(stack: Stack, command: str, is_time: Callable[[str], bool], number: 
             lines.append(line)
             if not reached and is_time(line):
                 reached = True
-                end(process, number)
+                meanwhile()
+                if number is not None:
+                    end(process, number)
         code = process.wait()
     return Ended(reached=reached, code=code, output="".join(lines))
 

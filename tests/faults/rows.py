@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import time
@@ -13,6 +14,7 @@ from typing import Any, Final
 from lab import api
 from model.owner import STACK_LABEL
 from tests.faults.killing import interrupted
+from tests.faults.others import Object, theirs
 from tests.support import inventory, lab
 from tests.support.stack import Stack
 
@@ -64,19 +66,37 @@ GIVEN_UP: Final = (
     "hello-nodeapp-pods",
 )
 
+# From `permissive` to the last stage, and from one Dapr release to another.
+STAGE: Final = ("exclusions-patch", "hello-nodeapp-pods", "smi-traffic-target", "smi-revoke")
+RELEASE: Final = ("dapr-release-change", "dapr-chart/deployment/dapr-sentry", "hello-nodeapp-pods")
+OLDER: Final = "1.12.0"
+
 
 @contextmanager
-def clean() -> Iterator[Stack]:
-    """A stack that is not deployed, and after it a cluster as it was."""
+def clean(*extra: Object) -> Iterator[Stack]:
+    """A stack that is not deployed, beside other people's objects, and after it a cluster as it was."""
     stack = lab.stack(NAME, api.paths().data / "test-stacks", stage="smi")
-    if stack.resources():
-        recover(stack)
-        stack.destroy()
-    before = inventory.take(lab.cluster())
-    yield stack
-    left = inventory.difference(before, inventory.take(lab.cluster()))
+    _remove(stack)
+    with theirs(lab.kubectl(), extra):
+        before = inventory.take(lab.kubectl())
+        try:
+            yield stack
+        except BaseException:
+            # The next row, and whoever uses the lab next, begin with a cluster of their own.
+            with contextlib.suppress(AssertionError):
+                _remove(stack)
+            raise
+        left = inventory.difference(before, inventory.take(lab.kubectl()))
     assert not left, "\n".join(left)
     assert not stack.resources(), "the state still holds resources"
+
+
+def _remove(stack: Stack) -> None:
+    """Destroy what a row that broke off has left, protected or not."""
+    if stack.resources():
+        recover(stack)
+        stack.cli("state", "unprotect", "--all", "--yes", "--stack", stack.name)
+        stack.destroy()
 
 
 def recover(stack: Stack) -> None:
@@ -85,11 +105,13 @@ def recover(stack: Stack) -> None:
 
 
 def converges(stack: Stack) -> Row:
-    """The recovery: cancel, and up with a refresh; then nothing is left to do, and nothing is there twice."""
+    """The recovery: cancel, refresh, and up; then nothing is left to do, and nothing is there twice."""
     recover(stack)
     began = time.monotonic()
-    stack.run("up", "--yes", "--skip-preview", "--refresh")
+    stack.run("refresh", "--yes", "--skip-preview", "--clear-pending-creates")
+    stack.up()
     seconds = round(time.monotonic() - began)
+    assert not stack.state()["deployment"].get("pending_operations"), "the state still tells of the run that was ended"
     rest = stack.preview()
     assert not rest, f"a preview after the recovery would still change {rest}"
     strangers = unknown_to_state(stack)
@@ -105,7 +127,7 @@ def unknown_to_state(stack: Stack) -> set[str]:
         if isinstance(item.get("outputs", {}).get("metadata"), dict) and "uid" in item["outputs"]["metadata"]
     }
     found = set()
-    for (kind, _, name), text in inventory.take(lab.cluster()).items():
+    for (kind, _, name), text in inventory.take(lab.kubectl()).items():
         metadata = json.loads(text)["metadata"]
         mirrored = kind == "Endpoints" or metadata.get("ownerReferences")
         if STACK_LABEL in (metadata.get("labels") or {}) and not mirrored:
@@ -150,10 +172,31 @@ def killed_destroy(name: str) -> Row:
         return {"destroyed": round(time.monotonic() - began)}
 
 
+def killed_move(name: str, number: signal.Signals = signal.SIGKILL, **earlier: str) -> Row:
+    """An `up` that changes a running stack is ended at an operation; the recovery converges on what was wanted."""
+    with clean() as stack:
+        stack.configure(**earlier)
+        stack.up()
+        stack.configure(**dict.fromkeys(earlier))
+        ended = interrupted(stack, "up", name, number)
+        assert ended.reached, f"{name} was never begun:\n{ended.output[-3000:]}"
+        row = converges(stack)
+        stack.destroy()
+    return row
+
+
+def killed_release(name: str) -> Row:
+    """The same on the way from an older Dapr release, whose images the lab makes first."""
+    api.start((OLDER,))
+    return killed_move(name, daprVersion=OLDER)
+
+
 ROWS: Final[dict[str, Callable[[], Row]]] = {
     **{f"up killed at {name}": partial(killed_up, name) for name in UP},
     **{f"up asked to end at {name}": partial(killed_up, name, signal.SIGTERM) for name in ASKED},
     **{f"up interrupted from the keyboard at {name}": partial(killed_up, name, signal.SIGINT) for name in ASKED[:1]},
     **{f"up killed at {name}, then destroy": partial(given_up, name) for name in GIVEN_UP},
     **{f"destroy killed at {name}": partial(killed_destroy, name) for name in DESTROY},
+    **{f"stage change killed at {name}": partial(killed_move, name, stage="permissive") for name in STAGE},
+    **{f"release change killed at {name}": partial(killed_release, name) for name in RELEASE},
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,9 @@ from pathlib import Path
 import pytest
 
 CONTEXT = "somewhere"
+
+# Graphs are kept, and so many objects that looking for garbage as often as Python does takes a fifth of the time.
+gc.set_threshold(100_000, 50, 100)
 
 
 @pytest.fixture(scope="package", autouse=True)

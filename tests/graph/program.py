@@ -88,6 +88,7 @@ STDOUT: Final = {
     "pause-injector": '{"release": "as mocked"}',
     "await-injector": '{"injector": "dapr-sidecar-injector"}',
     "await-mesh": '{"meshConfig": "osm-mesh-config"}',
+    "await-workloads": '{"ready": []}',
     "await-injection": '{"namespaces": []}',
     "withdraw-policies": '{"declared": []}',
     "revoke-calls": '{"calls": []}',
@@ -135,7 +136,7 @@ def stdout_on(services: Mapping[str, Values]) -> dict[str, Printed]:
     """What each operation prints on a cluster with these Services."""
     return {
         **STDOUT,
-        "look-up-services": lambda environment: found_on(services, json.loads(environment["OPERATION_SERVICES"])),
+        "look-up-services": lambda given: found_on(services, given["services"]),
     }
 
 

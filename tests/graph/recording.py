@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -200,7 +201,7 @@ class Mocks(pulumi_mocks.Mocks):
     """Answers like a provider whose every create succeeds at once.
 
     Attributes:
-        stdout: What a Command prints, by its ``create``, perhaps as a function of its environment.
+        stdout: What a Command prints, by its ``create``, perhaps as a function of its standard input.
         invokes: What an invoke returns, by its token, as a function of its arguments.
         suffix: What names that are left to Pulumi end in.
         generation: How often each object was changed, its creation included.
@@ -242,7 +243,7 @@ class Mocks(pulumi_mocks.Mocks):
             }
         elif args.typ == "command:local:Command":
             printed = self.stdout[state["create"]]
-            state["stdout"] = printed if isinstance(printed, str) else printed(revealed(state["environment"]))
+            state["stdout"] = printed if isinstance(printed, str) else printed(json.loads(revealed(state["stdin"])))
         if args.name in self.slow:
             time.sleep(0.2)
         self.created.append(args.name)
@@ -407,6 +408,10 @@ class Graph:
     def within(self, component: str) -> list[Recorded]:
         """Everything that a provider manages below a component, however deep."""
         return [one for one in self.resources.values() if component in self.ancestors(one)]
+
+    def charted(self, component: str) -> list[Recorded]:
+        """Every Kubernetes object below a component; the steps that wait for its pods are left out."""
+        return [one for one in self.within(component) if one.is_kubernetes]
 
     def direct(self, name: str) -> frozenset[str]:
         """Names of what a resource waits for itself."""

@@ -18,7 +18,7 @@ from . import charts
 from .charts import DNS_NAME, HOOK, own, recorded, resource_of
 from .program import CREDENTIALS, DAPR_VALUES, MESHED, OSM_VALUES, STAGES, WAYS, at, run
 from .recording import Graph, Recorded, RefusedError, Values, leaves
-from .views import FORCE, MARK, SKIP_AWAIT, changed
+from .views import FORCE, MARK, OWN_WAIT, SKIP_AWAIT, changed
 
 TEMPLATE = "kubernetes:helm:template"
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
@@ -193,7 +193,7 @@ def test_an_object_is_what_its_chart_says_and_the_stacks(stage: Stage, version: 
     graph = at(stage, version)
     for one, item in pairs(graph, version, stage):
         metadata = {key: value for key, value in item["metadata"].items() if key not in ("labels", "annotations")}
-        skip = SKIP_AWAIT if item["kind"] == "Service" else {}
+        skip = SKIP_AWAIT if item["kind"] == "Service" else OWN_WAIT if item["kind"] in WORKLOADS else {}
         wanted = {
             **item,
             "metadata": {
@@ -275,7 +275,32 @@ def test_only_workloads_have_a_time_to_be_ready_in(stage: Stage, version: str) -
     graph = at(stage, version)
     timed = {one.name for one in graph.objects if one.timeouts == ("300s", "300s")}
     assert timed == {one.name for one in graph.objects if one.inputs["kind"] in WORKLOADS}
-    assert {one.timeouts for one in graph.everything} == {("300s", "300s"), ("", "")}
+    # A step that waits ends by itself before Pulumi ends it.
+    steps = {one.name for one in graph.everything if one.timeouts == ("420s", "420s")}
+    assert steps == {one.name for one in graph.everything if one.inputs.get("create") == "await-workloads"}
+    assert {one.timeouts for one in graph.everything} == {("300s", "300s"), ("420s", "420s"), ("", "")}
+
+
+@pytest.mark.parametrize("version", WAYS)
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_pods_of_every_workload_are_waited_for_by_one_step_that_comes_after_it(stage: Stage, version: str) -> None:
+    graph = at(stage, version)
+    waited: dict[str, str] = {}
+    for step in graph.everything:
+        if step.inputs.get("create") == "await-workloads":
+            for kind, namespace, name in json.loads(step.inputs["stdin"])["workloads"]:
+                assert f"{kind} {namespace}/{name}" not in waited
+                waited[f"{kind} {namespace}/{name}"] = step.name
+    workloads = {
+        f"{one.inputs['kind']} {one.inputs['metadata']['namespace']}/{one.object_name}": one.name
+        for one in graph.objects
+        if one.inputs["kind"] in WORKLOADS
+    }
+    assert waited.keys() == workloads.keys()
+    for workload, waiting in waited.items():
+        assert workloads[workload] in graph.before(waiting), workload
+        assert graph[workloads[workload]].inputs["metadata"]["annotations"].items() >= OWN_WAIT.items(), workload
+    assert set(waited.values()) <= graph.before("verification-run")
 
 
 @pytest.mark.parametrize("version", WAYS)
@@ -328,12 +353,10 @@ def test_seconds_reach_every_workload_and_the_steps_that_wait() -> None:
     workloads = [one for one in graph.objects if one.inputs["kind"] in WORKLOADS]
     assert len(workloads) == 11
     assert {one.timeouts for one in workloads} == {("777s", "777s")}
-    given = {
-        one.name: one.inputs["environment"]["OPERATION_SECONDS"]
-        for one in graph.of_type("command:local:Command")
-        if "OPERATION_SECONDS" in one.inputs["environment"]
-    }
-    assert given == dict.fromkeys(("dapr-injector-ready", "hello-injection", "osm-mesh-ready"), "777")
+    waits = {one.name for one in graph.everything if one.inputs.get("create") == "await-workloads"}
+    assert len(waits) == 6
+    steps = ("dapr-injector-ready", "hello-injection", "osm-mesh-ready", *waits)
+    assert {name: json.loads(graph[name].inputs["stdin"])["seconds"] for name in steps} == dict.fromkeys(steps, 777)
 
 
 def test_every_image_setting_reaches_its_container() -> None:

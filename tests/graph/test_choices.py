@@ -248,13 +248,16 @@ def test_another_image_of_redis_leaves_the_way_into_it_as_it_is(stage: Stage) ->
 
 def test_seconds_of_a_verification_reach_it() -> None:
     graph = run(verifySeconds=60)
-    assert '"seconds": 60' in graph["verification-run"].inputs["environment"]["OPERATION_EXPECTATION"]
+    assert expected_by(graph).seconds == 60
     assert changed(at(Stage.SMI), graph) == {"verification-run"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_another_timeout_changes_no_object_and_only_the_commands_that_wait(stage: Stage) -> None:
-    waits = {"dapr-injector-ready", "hello-injection"} | ({"osm-mesh-ready"} if stage.meshed else set())
+    waits = {"dapr-injector-ready", "hello-injection", "hello-redis-ready", "hello-ready"}
+    waits |= {"dapr-chart/ready/dapr-sentry", "dapr-chart/ready/dapr-operator"}
+    if stage.meshed:
+        waits |= {"osm-mesh-ready", "osm-chart/ready/osm-bootstrap", "osm-chart/ready/osm-controller"}
     assert changed(at(stage), run(stage=stage.value, timeoutSeconds=777)) == waits
 
 
@@ -297,7 +300,8 @@ def test_services_are_not_looked_up_again_for_anything_else(change: dict[str, An
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_same_config_is_not_verified_again(stage: Stage) -> None:
-    one, two = at(stage), run(stage=stage.value)
+    one, two = at(stage), run(stage=stage.value, again=True)
+    assert one is not two
     assert one["verification-run"].inputs == two["verification-run"].inputs
 
 
@@ -336,6 +340,25 @@ def test_the_same_config_is_not_verified_again(stage: Stage) -> None:
 )
 def test_a_change_of_what_is_verified_is_verified_again(change: dict[str, Any]) -> None:
     assert covers(run(**change)) != covers(at(Stage.SMI))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"port": 8081},
+        {"servicePort": 82},
+        {"namespace": "shops"},
+        {"image": "mirror.example/shop:2"},
+        {"replicas": 3},
+        {"env": {"A": "1"}},
+        {"resources": {"limits": {"memory": "1Gi"}}},
+        {"pod": {"spec": {"priorityClassName": "high"}}},
+    ],
+    ids=str,
+)
+def test_whatever_is_said_of_an_app_of_a_stacks_own_is_verified_again(change: dict[str, Any]) -> None:
+    app = {"image": "mirror.example/shop:1", "port": 8080, "servicePort": 81}
+    assert covers(run(apps={"shop": {**app, **change}})) != covers(run(apps={"shop": app}))
 
 
 def test_ports_that_dapr_moves_are_verified_again() -> None:

@@ -39,6 +39,7 @@ from components.namespaces import HomeArgs, home
 from components.redis_state_store import RedisStateStore, RedisStateStoreArgs
 from model import apps as model_apps
 from model import policies as model_policies
+from model.arguments import Teardown
 from model.chart import ChartObject
 from model.exclusions import ExclusionSet, PortScope
 from model.expectation import expectation
@@ -48,7 +49,7 @@ from model.stage import Stage
 from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION, OSM_RELEASE
 
 from .program import CLUSTER, SERVICES, found_on, moved_to, stdout_on
-from .recording import Graph, Mocks, Secret, record
+from .recording import Graph, Mocks, Recorded, Secret, record
 
 DAPR = DAPR_RELEASES[DEFAULT_DAPR_VERSION]
 APPS = model_apps.walkthrough("tests", node_image="node:1", python_image="python:1")
@@ -104,7 +105,8 @@ def osm(name: str, connection: Connection, other: pulumi.Resource, opts: pulumi.
 def chart(
     name: str, connection: Connection, other: pulumi.Resource, opts: pulumi.ResourceOptions | None
 ) -> ChartResources:
-    return ChartResources(name, ChartResourcesArgs(objects=OBJECTS, after=[other], timeout_seconds=60), opts)
+    args = ChartResourcesArgs(connection=connection, objects=OBJECTS, after=[other], timeout_seconds=60)
+    return ChartResources(name, args, opts)
 
 
 def exclusions(
@@ -208,10 +210,11 @@ def verification(
 def guard(
     name: str, connection: Connection, other: pulumi.Resource, opts: pulumi.ResourceOptions | None
 ) -> TeardownGuard:
-    args = TeardownGuardArgs(connection=connection, stack="{}", keep_shared=False, after=[other])
+    args = TeardownGuardArgs(connection=connection, stack=TEARDOWN, after=[other])
     return TeardownGuard(name, args, opts)
 
 
+TEARDOWN = Teardown(dapr_namespace="d", osm_namespace=None, definitions={}, namespaces=(), keep=False)
 COMPONENTS = [identity, dapr, osm, chart, exclusions, apps, app, redis, policies, verification, guard]
 # Those that make Kubernetes objects.
 WITH_OBJECTS = [dapr, osm, chart, exclusions, apps, app, redis, policies]
@@ -329,7 +332,7 @@ def test_a_components_objects_are_on_the_cluster_of_whoever_made_it(make: Make) 
 BESIDE: dict[Make, tuple[set[str], set[str]]] = {
     identity: ({"connection"}, {"cluster"}),
     chart: ({"resources"}, {"objects"}),
-    app: ({"account"}, set()),
+    app: ({"account", "deployment"}, set()),
     guard: (set(), {"stack"}),
 }
 
@@ -357,7 +360,8 @@ def test_all_components_are_tried_here() -> None:
 def charted(**more: Any) -> Graph:
     def program(connection: Connection, other: pulumi.Resource) -> None:
         before = k8s.core.v1.ConfigMap("before", opts=pulumi.ResourceOptions(provider=connection.provider))
-        args = ChartResourcesArgs(objects=OBJECTS, after=[other], before_workloads=[before], timeout_seconds=60, **more)
+        shared: dict[str, Any] = {"connection": connection, "objects": OBJECTS, "timeout_seconds": 60, **more}
+        args = ChartResourcesArgs(after=[other], before_workloads=[before], **shared)
         ChartResources("mine", args, pulumi.ResourceOptions(provider=connection.provider))
 
     return recorded(program)
@@ -371,26 +375,41 @@ def test_each_wave_of_a_chart_waits_for_the_whole_one_before_it() -> None:
         account: {definition},
         secret: {definition},
         first: {account, secret, "before"},
-        second: {first, "before"},
+        "mine/ready/first": {first},
+        second: {first, "mine/ready/first", "before"},
+        "mine/ready/second": {second},
     }
 
 
+def test_the_pods_of_a_wave_are_waited_for_in_place_of_pulumis_wait() -> None:
+    graph = charted()
+    for name in ("first", "second"):
+        asked = json.loads(graph[f"mine/ready/{name}"].inputs["stdin"])
+        assert asked == {"workloads": [["Deployment", "daprs", name]], "seconds": 60}
+    assert graph["mine/ready/first"].inputs["environment"]["OPERATION_COVERS"]
+
+
+def objects_of(graph: Graph) -> list[Recorded]:
+    """What of the chart is on the cluster."""
+    return [one for one in graph.within("mine") if one.is_kubernetes]
+
+
 def test_what_a_chart_of_secret_values_makes_is_secret() -> None:
-    for one in charted(secret=True).within("mine"):
+    for one in objects_of(charted(secret=True)):
         assert isinstance(one.inputs["spec"], Secret), "a value may be anywhere in it"
         assert one.object_name, "but not in its name"
-    assert not [one for one in charted().within("mine") if isinstance(one.inputs["spec"], Secret)]
+    assert not [one for one in objects_of(charted()) if isinstance(one.inputs["spec"], Secret)]
 
 
 def test_a_definition_that_was_there_before_stays_when_the_stack_goes() -> None:
-    kept = {one.name for one in charted(kept=frozenset({DEFINITION})).within("mine") if one.retain_on_delete}
+    kept = {one.name for one in objects_of(charted(kept=frozenset({DEFINITION}))) if one.retain_on_delete}
     assert kept == {f"mine/customresourcedefinition/{DEFINITION}"}
 
 
 @pytest.mark.parametrize(("key", "attribute"), [("retain", "retain_on_delete"), ("protect", "protect")])
 def test_all_of_a_chart_can_be_kept_or_protected(key: str, attribute: str) -> None:
-    assert {getattr(one, attribute) for one in charted(**{key: True}).within("mine")} == {True}
-    assert {getattr(one, attribute) for one in charted().within("mine")} == {False}
+    assert {getattr(one, attribute) for one in objects_of(charted(**{key: True}))} == {True}
+    assert {getattr(one, attribute) for one in objects_of(charted())} == {False}
 
 
 def planes(**more: Any) -> Graph:
@@ -411,7 +430,7 @@ def test_control_planes_that_others_use_stay_and_every_step_is_told() -> None:
         made = [one for one in graph.within(plane) if one.is_kubernetes]
         assert {one.retain_on_delete for one in made} == {True}
         deletes = [one for one in graph.within(plane) if one.inputs.get("delete")]
-        assert {one.inputs["environment"]["OPERATION_KEEP"] for one in deletes} == {"true"}
+        assert {json.loads(one.inputs["stdin"])["keep"] for one in deletes} == {True}
         assert len(deletes) >= 2
 
 

@@ -5,11 +5,11 @@ It is compared with the page's release; whatever is said of that elsewhere holds
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
+from model.exclusions import DECLARED_ANNOTATION
 from model.stage import Stage
 
 from .charts import ADDRESS
@@ -22,12 +22,12 @@ from .views import (
     PORT_LIST,
     SKIP_AWAIT,
     annotations_of,
+    arguments,
     changed,
     covers,
     declared_policies,
     differing,
     digests,
-    environment,
     excluded,
     expected_by,
     identity,
@@ -231,7 +231,7 @@ def test_connections_are_counted_instead_of_calls(stage: Stage) -> None:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_nothing_else_is_expected_differently(stage: Stage) -> None:
-    one, other = (json.loads(environment(graph, "verification-run")["OPERATION_EXPECTATION"]) for graph in pair(stage))
+    one, other = (arguments(graph, "verification-run") for graph in pair(stage))
     assert differing(one, other) == {("by_http",)} | ({("apps",)} if stage.meshed else set()) | (
         {("policies",)} if stage.policies else set()
     )
@@ -278,17 +278,23 @@ def test_a_change_of_the_release_updates_just_what_it_is_about(stage: Stage) -> 
     injected = {(*annotation, "dapr-osm/interception")} if stage.meshed else set()
     release, mesh = ("environment", "OPERATION_RELEASE"), ("environment", "OPERATION_MESH")
     expected = {
-        "dapr-release-change": {release},
+        "dapr-release-change": {("stdin", "release")},
         "dapr-injector-ready": {release},
-        "dapr-services": {("environment", "OPERATION_SERVICES"), release},
-        "hello-injection": {release, *([mesh, ("environment", "OPERATION_SIDECARS")] if stage.meshed else [])},
+        "dapr-services": {("stdin", "services"), release},
+        "hello-injection": {release, *([mesh, ("stdin", "sidecars")] if stage.meshed else [])},
         **dict.fromkeys(PODS, {(*annotation, "dapr-osm/dapr")} | injected),
-        "verification-run": {("environment", "OPERATION_COVERS"), ("environment", "OPERATION_EXPECTATION")},
+        "verification-run": {
+            ("environment", "OPERATION_COVERS"),
+            ("stdin", "by_http"),
+            *([("stdin", "apps")] if stage.meshed else []),
+            *([("stdin", "policies")] if stage.policies else []),
+        },
     }
     if stage.meshed:
-        expected["exclusions-patch"] = {("spec", "traffic", "outboundPortExclusionList")}
+        declared = ("metadata", "annotations", DECLARED_ANNOTATION)
+        expected["exclusions-patch"] = {("spec", "traffic", "outboundPortExclusionList"), declared}
     if stage.policies:
-        expected["smi-withdraw"] = {("environment", "OPERATION_DECLARED")}
+        expected["smi-withdraw"] = {("stdin", "declared")}
         expected["smi-traffic-target"] = {("spec", "rules")}
     assert found == expected
 

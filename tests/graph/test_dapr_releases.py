@@ -11,6 +11,7 @@ import re
 import pytest
 
 from model import versions
+from model.exclusions import DECLARED_ANNOTATION
 from model.route import Route
 from model.stage import Stage
 from model.versions import DEFAULT_DAPR_VERSION
@@ -21,12 +22,13 @@ from .recording import UNKNOWN, Graph, Values
 from .views import (
     PODS,
     PORT_LIST,
+    again_with,
     annotations_of,
+    arguments,
     changed,
     covers,
     differing,
     digests,
-    environment,
     excluded,
     expected_by,
     fingerprint,
@@ -34,6 +36,7 @@ from .views import (
     own,
     owned,
     traffic,
+    without_note,
 )
 
 OLD, NEW = PAGE, DEFAULT_DAPR_VERSION
@@ -71,9 +74,9 @@ LOOKED_UP = {DNS_NAME: [], **dict.fromkeys((ADDRESS, DEFAULT_DAPR_VERSION), list
 @pytest.mark.parametrize("stage", STAGES)
 @pytest.mark.parametrize("version", WAYS)
 def test_the_schedulers_services_are_looked_up_too(stage: Stage, version: str) -> None:
-    given = environment(at(stage, version), "dapr-services")
-    assert set(given) == {"OPERATION_SERVICES", "OPERATION_RELEASE"}
-    assert json.loads(given["OPERATION_SERVICES"]) == [
+    given = again_with(at(stage, version), "dapr-services")
+    assert set(given) == {"OPERATION_RELEASE"}
+    assert arguments(at(stage, version), "dapr-services")["services"] == [
         "default/kubernetes",
         "dapr-system/dapr-placement-server",
         "dapr-system/dapr-api",
@@ -83,7 +86,7 @@ def test_the_schedulers_services_are_looked_up_too(stage: Stage, version: str) -
     assert re.fullmatch("[0-9a-f]{16}", given["OPERATION_RELEASE"])
     for other in WAYS:
         if other != version:
-            assert given["OPERATION_RELEASE"] != environment(at(stage, other), "dapr-services")["OPERATION_RELEASE"]
+            assert given["OPERATION_RELEASE"] != again_with(at(stage, other), "dapr-services")["OPERATION_RELEASE"]
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -142,7 +145,7 @@ def test_in_the_mesh_the_configuration_comes_after_the_exclusions_like_all_else_
 def test_neither_redis_nor_a_namespace_waits_for_the_configuration() -> None:
     graph = new()
     waiting = {name for name in graph.resources if "hello-configuration" in graph.before(name)}
-    assert waiting == {*PODS, "smi-revoke", "verification-run", "teardown-check"}
+    assert waiting == {*PODS, "hello-ready", "smi-revoke", "verification-run", "teardown-check"}
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -196,7 +199,7 @@ def test_the_pages_release_knows_nothing_of_a_configuration_or_a_scheduler(stage
 
 @pytest.mark.parametrize(("stage", "permissive"), [(Stage.PERMISSIVE, True), (Stage.LOCKED, False), (Stage.SMI, False)])
 def test_the_mesh_config_also_excludes_the_schedulers(stage: Stage, permissive: bool) -> None:
-    assert new(stage)["exclusions-patch"].inputs == {
+    assert without_note(new(stage)) == {
         "apiVersion": "config.openservicemesh.io/v1alpha2",
         "kind": "MeshConfig",
         "metadata": {
@@ -325,8 +328,7 @@ def test_a_cluster_with_a_scheduler_changes_nothing_for_a_release_without_one() 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_verification_expects_osms_answer_to_daprds_probe_in_the_mesh(stage: Stage) -> None:
-    given = environment(new(stage), "verification-run")
-    assert set(given) == {"OPERATION_EXPECTATION", "OPERATION_COVERS"}
+    assert set(again_with(new(stage), "verification-run")) == {"OPERATION_COVERS"}
     expected = expected_by(new(stage))
     assert (expected.by_http, expected.through_envoys) == (True, stage.meshed)
     assert {app.name: app.containers for app in expected.apps} == (
@@ -342,7 +344,7 @@ def test_the_verification_expects_osms_answer_to_daprds_probe_in_the_mesh(stage:
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_only_containers_are_expected_differently(stage: Stage) -> None:
-    one, other = (json.loads(environment(graph, "verification-run")["OPERATION_EXPECTATION"]) for graph in pair(stage))
+    one, other = (arguments(graph, "verification-run") for graph in pair(stage))
     for app in (*one["apps"], *other["apps"]):
         app["containers"] = [name for name in app["containers"] if name != "osm-healthcheck"]
     assert one == other
@@ -355,7 +357,7 @@ def test_the_stacks_outputs_differ_in_what_the_release_is(stage: Stage) -> None:
         {("expectation",), ("exclusions", "meshPorts"), ("exclusions", "podPorts")} if stage.meshed else set()
     )
     assert other["versions"]["dapr"] == DEFAULT_DAPR_VERSION
-    assert other["expectation"] == environment(new(stage), "verification-run")["OPERATION_EXPECTATION"]
+    assert other["expectation"] == new(stage)["verification-run"].inputs["stdin"]
 
 
 # --- from one release to the other ------------------------------------------------------------------------------
@@ -395,21 +397,24 @@ def test_a_change_of_the_release_updates_just_what_it_is_about(stage: Stage) -> 
     verification = {("environment", "OPERATION_COVERS")}
     release = ("environment", "OPERATION_RELEASE")
     expected = {
-        "dapr-release-change": {release},
-        "dapr-definitions": {("environment", "OPERATION_DEFINITIONS")},
+        "dapr-release-change": {("stdin", "release")},
+        "dapr-definitions": {("stdin", "definitions")},
         "dapr-injector-ready": {release},
-        "dapr-services": {("environment", "OPERATION_SERVICES"), release},
+        "dapr-services": {("stdin", "services"), release},
         "hello-injection": {release},
         **dict.fromkeys(PODS, pods),
         "verification-run": verification,
-        "teardown-check": {("environment", "OPERATION_TEARDOWN")},
+        "teardown-check": {("stdin", "definitions", "dapr-system")},
     }
     if stage.meshed:
         expected |= {
-            "exclusions-patch": {("spec", "traffic", "outboundPortExclusionList")},
-            "hello-injection": {release, ("environment", "OPERATION_MESH"), ("environment", "OPERATION_SIDECARS")},
+            "exclusions-patch": {
+                ("spec", "traffic", "outboundPortExclusionList"),
+                ("metadata", "annotations", DECLARED_ANNOTATION),
+            },
+            "hello-injection": {release, ("environment", "OPERATION_MESH"), ("stdin", "sidecars")},
             **dict.fromkeys(PODS, pods | {(*annotation, "dapr-osm/interception")}),
-            "verification-run": verification | {("environment", "OPERATION_EXPECTATION")},
+            "verification-run": verification | {("stdin", "apps")},
         }
     assert found == expected
 

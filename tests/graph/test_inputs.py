@@ -15,6 +15,7 @@ import pytest
 from model import versions
 from model.expectation import Expectation
 from model.stage import Stage
+from settings import VERSION
 from steps import __main__ as command_line
 
 from .charts import ADDRESS, DNS_NAME, own
@@ -23,14 +24,16 @@ from .recording import UNKNOWN, Graph, Secret, leaves
 from .views import (
     MARK,
     PORT_LIST,
+    again_with,
     annotations_of,
+    arguments,
     container_of,
-    environment,
     excluded,
     fingerprint,
     outputs,
     owned,
     traffic,
+    without_note,
 )
 
 SIDECARS = {DNS_NAME: [], ADDRESS: ["osm-healthcheck"], versions.DEFAULT_DAPR_VERSION: ["osm-healthcheck"]}
@@ -49,14 +52,16 @@ def promised(stage: Stage, version: str) -> dict[str, Any]:
             {
                 "name": name,
                 "namespace": "dapr-test",
+                "port": port,
                 "container": container,
                 "containers": sorted([container, "daprd", *mesh]),
                 "init_containers": ["osm-init"] if stage.meshed else [],
                 "service_account": name if stage in (Stage.LOCKED, Stage.SMI) else "default",
             }
-            for name, container in (("nodeapp", "node"), ("pythonapp", "python"))
+            for name, container, port in (("nodeapp", "node", 3000), ("pythonapp", "python", None))
         ],
-        "calls": [{"source": "pythonapp", "destination": "nodeapp", "allowed": stage is not Stage.LOCKED}],
+        "named": [{"policy": "pythodapp-traffic-target", "source": "pythonapp", "destination": "nodeapp"}],
+        "named_pass": stage is Stage.SMI,
         "through_envoys": stage is not Stage.DAPR,
         "by_http": version != ADDRESS,
         "policies": {Stage.LOCKED: [], Stage.SMI: policies}.get(stage),
@@ -97,7 +102,7 @@ def test_joining_the_mesh_is_one_label_and_one_annotation(stage: Stage, version:
 
 @pytest.mark.parametrize(("stage", "permissive"), [(Stage.PERMISSIVE, True), (Stage.LOCKED, False), (Stage.SMI, False)])
 def test_the_mesh_config_is_patched_with_permissive_mode_and_the_pages_lists(stage: Stage, permissive: bool) -> None:
-    assert at(stage, PAGE)["exclusions-patch"].inputs == {
+    assert without_note(at(stage, PAGE)) == {
         "apiVersion": "config.openservicemesh.io/v1alpha2",
         "kind": "MeshConfig",
         "metadata": {
@@ -193,7 +198,7 @@ def test_pods_say_at_every_stage_how_their_daprd_gets_into_the_state_store(
 def test_pods_say_at_every_stage_which_dapr_their_daprd_is_of(stage: Stage, version: str, app: str) -> None:
     assert (
         annotations_of(at(stage, version), f"hello-{app}-pods")["dapr-osm/dapr"]
-        == environment(at(stage, version), "hello-injection")["OPERATION_RELEASE"]
+        == again_with(at(stage, version), "hello-injection")["OPERATION_RELEASE"]
         == outputs(at(stage, version), "dapr")["sidecars"]
     ), "another release needs another pod"
 
@@ -437,12 +442,18 @@ COMMANDS = {
     "dapr-injector-ready": ("await-injector", "withdraw-webhooks"),
     "dapr-services": ("look-up-services", None),
     "hello-injection": ("await-injection", None),
+    "hello-redis-ready": ("await-workloads", None),
+    "hello-ready": ("await-workloads", None),
+    "dapr-chart/ready/dapr-sentry": ("await-workloads", None),
+    "dapr-chart/ready/dapr-operator": ("await-workloads", None),
     "verification-run": ("verify-up", None),
     "teardown-check": ("note-teardown", "check-teardown"),
 }
 COMMANDS_OF_THE_MESH = {
     "osm-runtime": ("record-runtime", "remove-runtime"),
     "osm-mesh-ready": ("await-mesh", "withdraw-webhooks"),
+    "osm-chart/ready/osm-bootstrap": ("await-workloads", None),
+    "osm-chart/ready/osm-controller": ("await-workloads", None),
 }
 COMMANDS_OF_POLICIES = {"smi-withdraw": ("withdraw-policies", None), "smi-revoke": ("revoke-calls", None)}
 
@@ -463,18 +474,18 @@ def test_each_command_has_its_one_task_and_undoes_what_it_has_to(stage: Stage, v
 
 def runtime_of(graph: Graph, command: str) -> dict[str, Any]:
     """What a control plane is said to make by itself."""
-    given = environment(graph, command)
-    assert set(given) == {"OPERATION_NAMESPACE", "OPERATION_RUNTIME", "OPERATION_KEEP"}
-    assert given["OPERATION_KEEP"] == "false"
-    found: dict[str, Any] = json.loads(given["OPERATION_RUNTIME"])
-    return found
+    assert again_with(graph, command) == {}
+    given = arguments(graph, command)
+    assert given.pop("keep") is False
+    assert given.pop("namespace") in ("dapr-system", "osm-system")
+    return given
 
 
 @pytest.mark.parametrize("version", WAYS)
 def test_dapr_leaves_nothing_behind_but_its_schedulers_claims(version: str) -> None:
     assert runtime_of(at(Stage.SMI, version), "dapr-runtime") == {
         "definitions": [],
-        "clusterWide": {},
+        "cluster_wide": {},
         "namespaced": {"persistentvolumeclaims": ["dapr-scheduler-data-dir-*"]},
     }
 
@@ -489,7 +500,7 @@ WEBHOOKS = {
 def test_osm_leaves_definitions_webhooks_its_authority_and_its_configuration_behind(version: str) -> None:
     assert runtime_of(at(Stage.SMI, version), "osm-runtime") == {
         "definitions": list(versions.OSM_RELEASE.crds),
-        "clusterWide": WEBHOOKS,
+        "cluster_wide": WEBHOOKS,
         "namespaced": {
             "secrets": ["osm-ca-bundle"],
             "meshconfigs.config.openservicemesh.io": ["osm-mesh-config"],
@@ -500,61 +511,60 @@ def test_osm_leaves_definitions_webhooks_its_authority_and_its_configuration_beh
 
 @pytest.mark.parametrize("version", WAYS)
 def test_nobody_elses_objects_of_daprs_definitions_go_with_them(version: str) -> None:
-    given = environment(at(Stage.SMI, version), "dapr-definitions")
+    given = arguments(at(Stage.SMI, version), "dapr-definitions")
     charts = {item["metadata"]["name"] for item in own("dapr", version) if item["kind"] == "CustomResourceDefinition"}
-    listed = json.loads(given.pop("OPERATION_DEFINITIONS"))
+    listed = given.pop("definitions")
     assert len(listed) == len(charts)
     assert set(listed) == charts == set(versions.DAPR_RELEASES[version].crds)
-    assert given == {"OPERATION_NAMESPACE": "dapr-system", "OPERATION_KEEP": "false"}
+    assert given == {"namespace": "dapr-system", "keep": False}
 
 
 @pytest.mark.parametrize("version", WAYS)
 def test_a_release_change_knows_the_release(version: str) -> None:
-    assert environment(at(Stage.SMI, version), "dapr-release-change") == {
-        "OPERATION_NAMESPACE": "dapr-system",
-        "OPERATION_RELEASE": version,
-    }
+    given = arguments(at(Stage.SMI, version), "dapr-release-change")
+    assert given == {"namespace": "dapr-system", "release": version}
 
 
 @pytest.mark.parametrize("version", WAYS)
 def test_a_mesh_is_ready_with_all_its_definitions_webhooks_and_its_config(version: str) -> None:
-    given = environment(at(Stage.SMI, version), "osm-mesh-ready")
-    assert json.loads(given.pop("OPERATION_CRDS")) == list(versions.OSM_RELEASE.crds)
-    assert json.loads(given.pop("OPERATION_WEBHOOKS")) == WEBHOOKS
-    assert re.fullmatch("[0-9a-f]{16}", given.pop("OPERATION_RELEASE"))
-    assert given == {
-        "OPERATION_NAMESPACE": "osm-system",
-        "OPERATION_MESH_CONFIG": "osm-mesh-config",
-        "OPERATION_RECORD": STDOUT["record-runtime"],
-        "OPERATION_KEEP": "false",
-        "OPERATION_SECONDS": "300",
+    graph = at(Stage.SMI, version)
+    assert re.fullmatch("[0-9a-f]{16}", again_with(graph, "osm-mesh-ready")["OPERATION_RELEASE"])
+    assert arguments(graph, "osm-mesh-ready") == {
+        "namespace": "osm-system",
+        "webhooks": WEBHOOKS,
+        "keep": False,
+        "seconds": 300,
+        "mesh": {
+            "mesh_config": "osm-mesh-config",
+            "crds": list(versions.OSM_RELEASE.crds),
+            "record": STDOUT["record-runtime"],
+        },
     }
 
 
 @pytest.mark.parametrize("version", WAYS)
 def test_dapr_is_ready_when_its_injector_is_asked_and_gone_when_nobody_asks_it(version: str) -> None:
-    given = environment(at(Stage.SMI, version), "dapr-injector-ready")
-    assert re.fullmatch("[0-9a-f]{16}", given.pop("OPERATION_RELEASE")), "another release has another injector"
-    assert json.loads(given.pop("OPERATION_WEBHOOKS")) == {"mutatingwebhookconfigurations": ["dapr-sidecar-injector"]}
-    assert given == {
-        "OPERATION_NAMESPACE": "dapr-system",
-        "OPERATION_KEEP": "false",
-        "OPERATION_SECONDS": "300",
-        "OPERATION_AFTER": STDOUT["pause-injector"],
+    because = again_with(at(Stage.SMI, version), "dapr-injector-ready")
+    assert re.fullmatch("[0-9a-f]{16}", because.pop("OPERATION_RELEASE")), "another release has another injector"
+    assert because == {"OPERATION_AFTER": STDOUT["pause-injector"]}
+    assert arguments(at(Stage.SMI, version), "dapr-injector-ready") == {
+        "namespace": "dapr-system",
+        "webhooks": {"mutatingwebhookconfigurations": ["dapr-sidecar-injector"]},
+        "keep": False,
+        "seconds": 300,
+        "mesh": None,
     }
 
 
 @pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_probe_looks_for_every_sidecar_in_each_namespace(stage: Stage, version: str) -> None:
-    given = environment(at(stage, version), "hello-injection")
-    assert json.loads(given.pop("OPERATION_IMAGES")).keys() == {"dapr-test"}
+    given = arguments(at(stage, version), "hello-injection")
+    assert given.pop("images").keys() == {"dapr-test"}
     wanted = ["daprd", *(["envoy", *SIDECARS[version]] if stage.meshed else [])]
-    assert json.loads(given.pop("OPERATION_SIDECARS")) == wanted
+    assert given == {"sidecars": wanted, "pull_secret": "", "seconds": 300}
     mesh = outputs(at(stage, version), "exclusions")["injection_digest"] if stage.meshed else ""
-    assert given == {
-        "OPERATION_PULL_SECRET": "",
-        "OPERATION_SECONDS": "300",
+    assert again_with(at(stage, version), "hello-injection") == {
         "OPERATION_RELEASE": outputs(at(stage, version), "dapr")["sidecars"],
         "OPERATION_MESH": mesh,
     }
@@ -562,15 +572,15 @@ def test_a_probe_looks_for_every_sidecar_in_each_namespace(stage: Stage, version
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_services_that_every_daprd_talks_to_are_looked_up_for_a_release(stage: Stage) -> None:
-    given = environment(at(stage, PAGE), "dapr-services")
-    assert set(given) == {"OPERATION_SERVICES", "OPERATION_RELEASE"}
-    assert json.loads(given["OPERATION_SERVICES"]) == [
-        "default/kubernetes",
-        "dapr-system/dapr-placement-server",
-        "dapr-system/dapr-api",
-        "dapr-system/dapr-sentry",
-    ]
-    assert re.fullmatch("[0-9a-f]{16}", given["OPERATION_RELEASE"])
+    assert arguments(at(stage, PAGE), "dapr-services") == {
+        "services": [
+            "default/kubernetes",
+            "dapr-system/dapr-placement-server",
+            "dapr-system/dapr-api",
+            "dapr-system/dapr-sentry",
+        ]
+    }
+    assert re.fullmatch("[0-9a-f]{16}", again_with(at(stage, PAGE), "dapr-services")["OPERATION_RELEASE"])
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -596,12 +606,11 @@ def test_in_a_first_preview_nothing_is_looked_up_yet() -> None:
 @pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", [Stage.LOCKED, Stage.SMI])
 def test_policies_that_are_not_declared_are_withdrawn(stage: Stage, version: str) -> None:
-    given = environment(at(stage, version), "smi-withdraw")
     routes = "TCPRoute" if version == ADDRESS else "HTTPRouteGroup"
     policies = [f"{routes}/dapr-test/nodeapp-service-routes", "TrafficTarget/dapr-test/pythodapp-traffic-target"]
-    assert {key: json.loads(value) for key, value in given.items()} == {
-        "OPERATION_NAMESPACES": ["dapr-test"],
-        "OPERATION_DECLARED": policies if stage is Stage.SMI else [],
+    assert arguments(at(stage, version), "smi-withdraw") == {
+        "namespaces": ["dapr-test"],
+        "declared": policies if stage is Stage.SMI else [],
     }
 
 
@@ -614,25 +623,23 @@ def test_what_is_declared_to_stay_are_the_policies_that_are_made(stage: Stage, v
         for one in graph.resources.values()
         if "smi-spec.io" in one.type
     }
-    assert made == set(json.loads(environment(graph, "smi-withdraw")["OPERATION_DECLARED"]))
+    assert made == set(arguments(graph, "smi-withdraw")["declared"])
 
 
 @pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", [Stage.LOCKED, Stage.SMI])
 def test_calls_that_no_policy_allows_any_more_are_revoked(stage: Stage, version: str) -> None:
-    given = environment(at(stage, version), "smi-revoke")
-    assert {key: json.loads(value) for key, value in given.items()} == {
-        "OPERATION_CALLS": [["pythonapp", "nodeapp"]] if stage is Stage.SMI else [],
-        "OPERATION_APPS": {"nodeapp": "dapr-test", "pythonapp": "dapr-test"},
+    assert arguments(at(stage, version), "smi-revoke") == {
+        "calls": [{"source": "pythonapp", "destination": "nodeapp"}] if stage is Stage.SMI else [],
+        "apps": {"nodeapp": "dapr-test", "pythonapp": "dapr-test"},
     }
 
 
 @pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_verification_is_given_what_the_stage_promises(stage: Stage, version: str) -> None:
-    given = environment(at(stage, version), "verification-run")
-    assert set(given) == {"OPERATION_EXPECTATION", "OPERATION_COVERS"}
-    assert json.loads(given["OPERATION_EXPECTATION"]) == promised(stage, version)
+    assert set(again_with(at(stage, version), "verification-run")) == {"OPERATION_COVERS"}
+    assert arguments(at(stage, version), "verification-run") == promised(stage, version)
 
 
 # --- outputs ----------------------------------------------------------------------------------------------------
@@ -645,11 +652,11 @@ def test_the_stacks_outputs_answer_what_an_operator_asks_first(stage: Stage, ver
     outputs = graph.stack_outputs
     assert outputs["stage"] == stage.value
     osm_version, osm_namespace = ({"osm": "1.2.4"}, {"osm": "osm-system"}) if stage.meshed else ({}, {})
-    assert outputs["versions"] == {"dapr": version, **osm_version}
+    assert outputs["versions"] == {"program": VERSION, "dapr": version, **osm_version}
     assert outputs["namespaces"] == {"dapr": "dapr-system", "apps": ["dapr-test"], **osm_namespace}
     assert outputs["verification"] == FINDINGS
     assert outputs["watchOrders"] == "kubectl logs -n dapr-test deploy/nodeapp -c node -f"
-    assert outputs["expectation"] == environment(graph, "verification-run")["OPERATION_EXPECTATION"]
+    assert outputs["expectation"] == graph["verification-run"].inputs["stdin"]
     assert set(outputs) == {
         "stage",
         "versions",

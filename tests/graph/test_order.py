@@ -6,10 +6,10 @@ import pytest
 
 from cluster.errors import OperationError
 from model.stage import Stage
-from verification import order_stream, verify
+from tests.unit.live_cluster import LiveCluster, in_a_hurry
+from verification import verify
 
 from .charts import ADDRESS, own, resource_of
-from .live import LiveApps
 from .program import BY_HTTP, CORNERS, MESHED, STAGES, WAYS, at, run
 from .recording import Graph
 from .views import PODS, expected_by
@@ -132,18 +132,18 @@ def test_a_charts_objects_come_after_its_runtimes_note_in_waves(
             assert before <= graph.before(name), name
             assert not graph.before(name) & set(wave), "those of one wave don't wait for each other"
         before |= set(wave)
-    assert before - {f"{chart}-runtime", f"{chart}-namespace"} == {one.name for one in graph.within(f"{chart}-chart")}
+    assert before - {f"{chart}-runtime", f"{chart}-namespace"} == {one.name for one in graph.charted(f"{chart}-chart")}
 
 
 @pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_old_injector_is_gone_before_any_workload_of_another_release_starts(stage: Stage, version: str) -> None:
     graph = at(stage, version)
-    workloads = {one.name for one in graph.within("dapr-chart") if one.inputs["kind"] in WORKLOADS}
+    workloads = {one.name for one in graph.charted("dapr-chart") if one.inputs["kind"] in WORKLOADS}
     assert len(workloads) >= 4
     for name in workloads:
         assert "dapr-release-change" in graph.before(name), "it would refuse its successor's pod"
-    others = {one.name for one in graph.within("dapr-chart")} - workloads
+    others = {one.name for one in graph.charted("dapr-chart")} - workloads
     assert not [name for name in others if "dapr-release-change" in graph.direct(name)]
 
 
@@ -151,7 +151,7 @@ def test_the_old_injector_is_gone_before_any_workload_of_another_release_starts(
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_injector_is_ready_after_all_of_dapr(stage: Stage, version: str) -> None:
     graph = at(stage, version)
-    assert {one.name for one in graph.within("dapr-chart")} <= graph.before("dapr-injector-ready")
+    assert {one.name for one in graph.charted("dapr-chart")} <= graph.before("dapr-injector-ready")
 
 
 @pytest.mark.parametrize("version", WAYS)
@@ -200,6 +200,7 @@ def test_a_service_of_daprs_comes_after_the_deployment_that_owns_it(stage: Stage
         service = pod.replace("-pods", "-dapr-service")
         assert pod in graph.direct(service)
         assert {name for name in graph.resources if service in graph.direct(name)} <= {
+            "hello-ready",
             "smi-withdraw",
             "smi-revoke",
             "verification-run",
@@ -319,11 +320,12 @@ def test_policies_of_the_stage_that_was_left_do_not_fail_the_next_stages_verific
     stage: Stage, version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Pulumi deletes what is no longer declared after all else, so also after the verification."""
-    monkeypatch.setattr(order_stream, "POLL_SECONDS", 0)
+    in_a_hurry(monkeypatch)
     graph = at(stage, version)
     assert "smi-withdraw" not in graph.before("verification-run"), "so the last stage's policies are still there"
     left = expected_by(at(Stage.SMI, version)).policies or ()
-    cluster = LiveApps(expected_by(graph), policies=left)
+    cluster = LiveCluster(expected_by(graph))
+    cluster.allow(*left)
     assert verify.verify(cluster, expected_by(graph))["stage"] == stage.value
 
 
@@ -331,9 +333,10 @@ def test_policies_of_the_stage_that_was_left_do_not_fail_the_next_stages_verific
 def test_policies_that_stand_as_declared_are_what_the_last_stages_verification_looks_for(
     version: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(order_stream, "POLL_SECONDS", 0)
+    in_a_hurry(monkeypatch)
     expected = expected_by(at(Stage.SMI, version))
-    cluster = LiveApps(expected, policies=expected.policies or ())
+    cluster = LiveCluster(expected)
+    cluster.allow()
     assert verify.verify(cluster, expected)["policies"] == list(expected.policies or ())
     with pytest.raises(OperationError, match="TrafficTarget/dapr-test/pythodapp-traffic-target does not exist"):
-        verify.verify(LiveApps(expected), expected)
+        verify.verify(LiveCluster(expected), expected)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from model.expectation import ExpectedCall
+from model.policies import Call
 from model.stage import Stage
 from model.versions import DEFAULT_DAPR_VERSION
 
@@ -16,12 +15,14 @@ from .program import BY_HTTP, CORNERS, CREDENTIALS, MESHED, OWN_APPS, OWN_POLICI
 from .recording import Graph
 from .views import (
     MARK,
+    OWN_WAIT,
     SKIP_AWAIT,
     annotations_of,
+    arguments,
     changed,
     container_of,
+    covers,
     declared_policies,
-    environment,
     expected_by,
     fingerprint,
     outputs,
@@ -75,7 +76,7 @@ def test_own_apps_add_exactly_these_resources(stage: Stage, version: str) -> Non
 @pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_own_apps_change_nothing_else_but_what_knows_all_apps(stage: Stage, version: str) -> None:
-    knowing = {"hello-injection", "verification-run", "teardown-check"}
+    knowing = {"hello-injection", "hello-ready", "verification-run", "teardown-check"}
     knowing |= {"smi-withdraw", "smi-revoke"} if stage.enforces else set()
     assert changed(at(stage, version), own(stage, version)) == knowing
 
@@ -126,7 +127,7 @@ def test_each_namespace_has_a_configuration_that_names_it(stage: Stage) -> None:
 def test_a_deployment_is_what_the_config_says_of_its_app(stage: Stage, version: str) -> None:
     graph = own(stage, version)
     inputs = graph["hello-shop-pods"].inputs
-    assert inputs["metadata"] == owned("shop", "shops", {"app": "shop"})
+    assert inputs["metadata"] == owned("shop", "shops", {"app": "shop"}, OWN_WAIT)
     assert inputs["spec"]["replicas"] == 2
     assert inputs["spec"]["selector"] == {"matchLabels": {"app": "shop"}}
     assert inputs["spec"]["template"]["metadata"]["labels"] == {"app": "shop", **MARK}
@@ -273,8 +274,8 @@ def test_a_path_is_in_the_routes_match(version: str) -> None:
 @pytest.mark.parametrize("stage", [stage for stage in STAGES if stage.enforces])
 def test_withdrawal_and_revocation_know_every_namespace_app_and_call(stage: Stage, version: str) -> None:
     graph = own(stage, version)
-    withdraw, revoke = environment(graph, "smi-withdraw"), environment(graph, "smi-revoke")
-    assert json.loads(withdraw["OPERATION_NAMESPACES"]) == ["dapr-test", "shops"]
+    withdraw, revoke = arguments(graph, "smi-withdraw"), arguments(graph, "smi-revoke")
+    assert withdraw["namespaces"] == ["dapr-test", "shops"]
     kind = "TCPRoute" if version == ADDRESS else "HTTPRouteGroup"
     declared = [
         f"{kind}/dapr-test/nodeapp-service-routes",
@@ -284,8 +285,8 @@ def test_withdrawal_and_revocation_know_every_namespace_app_and_call(stage: Stag
     ]
     assert declared_policies(graph) == (declared if stage.policies else [])
     assert list(expected_by(graph).policies or ()) == declared_policies(graph)
-    assert json.loads(revoke["OPERATION_CALLS"]) == (CALLS if stage.policies else [])
-    assert json.loads(revoke["OPERATION_APPS"]) == {
+    assert [[call["source"], call["destination"]] for call in revoke["calls"]] == (CALLS if stage.policies else [])
+    assert revoke["apps"] == {
         "nodeapp": "dapr-test",
         "pythonapp": "dapr-test",
         "shop": "shops",
@@ -296,8 +297,8 @@ def test_withdrawal_and_revocation_know_every_namespace_app_and_call(stage: Stag
 @pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_every_call_within_a_namespace_is_tried(stage: Stage, version: str) -> None:
-    assert set(expected_by(own(stage, version)).calls) == {
-        ExpectedCall(source=source, destination=destination, allowed=not stage.enforces or stage.policies)
+    assert expected_by(own(stage, version)).calls == {
+        Call(source=source, destination=destination): not stage.enforces or stage.policies
         for source, destination in CALLS
     }, "the other two apps listen nowhere"
 
@@ -306,7 +307,7 @@ def test_every_call_within_a_namespace_is_tried(stage: Stage, version: str) -> N
 def test_a_call_that_no_policy_names_is_expected_to_be_refused(version: str) -> None:
     apps = {**APPS, "customer": {**APPS["customer"], "port": 8081}}
     calls = expected_by(own(version=version, apps=apps)).calls
-    assert ExpectedCall(source="shop", destination="customer", allowed=False) in calls
+    assert calls[Call(source="shop", destination="customer")] is False
     assert len(calls) == 3
 
 
@@ -316,9 +317,25 @@ def test_where_the_way_allows_it_a_policy_crosses_namespaces(version: str) -> No
     target = graph["smi-orders-traffic-target"].inputs
     assert target["metadata"]["namespace"] == "dapr-test"
     assert target["spec"]["sources"] == [{"kind": "ServiceAccount", "name": "customer", "namespace": "shops"}]
-    call = expected_by(graph).call("customer", "nodeapp")
-    assert call is not None
-    assert call.allowed
+    assert expected_by(graph).calls[Call(source="customer", destination="nodeapp")]
+
+
+@pytest.mark.parametrize(
+    "changed_to",
+    [
+        {"image": "mirror.example/shop:2"},
+        {"port": 8081},
+        {"servicePort": 82},
+        {"replicas": 3},
+        {"env": {"COLOUR": "red", "SIZE": "1"}},
+        {"resources": {"limits": {"memory": "512Mi"}}},
+        {"namespace": "stalls"},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_whatever_changes_of_an_app_is_verified_anew(changed_to: dict[str, Any]) -> None:
+    other = own(apps={**APPS, "shop": {**APPS["shop"], **changed_to}}, policies={})
+    assert covers(own(policies={})) != covers(other)
 
 
 @pytest.mark.parametrize("version", WAYS)
@@ -355,7 +372,7 @@ def test_null_removes_the_walkthroughs_apps_and_their_policy(stage: Stage, versi
         gone |= {"smi-traffic-target", "smi-tcp-routes" if version == ADDRESS else "smi-routes"}
     assert whole.resources.keys() - graph.resources.keys() == gone
     assert graph.resources.keys() <= whole.resources.keys()
-    knowing = {"hello-injection", "verification-run"}
+    knowing = {"hello-injection", "hello-ready", "verification-run"}
     if stage.enforces:
         knowing |= {"smi-revoke", "hello-dapr-secret-reader"} | ({"smi-withdraw"} if stage.policies else set())
     assert changed(whole, graph) == knowing
@@ -373,7 +390,7 @@ def test_without_the_walkthroughs_apps_nothing_names_them(stage: Stage) -> None:
 
 def test_without_its_policy_the_walkthroughs_call_is_expected_to_be_refused() -> None:
     graph = run(policies={"pythodapp-traffic-target": None})
-    assert expected_by(graph).calls == (ExpectedCall(source="pythonapp", destination="nodeapp", allowed=False),)
+    assert expected_by(graph).calls == {Call(source="pythonapp", destination="nodeapp"): False}
     assert expected_by(graph).policies == ()
-    assert json.loads(environment(graph, "smi-revoke")["OPERATION_CALLS"]) == []
+    assert arguments(graph, "smi-revoke")["calls"] == []
     assert changed(at(Stage.SMI), graph) == {"smi-withdraw", "smi-revoke", "verification-run"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from model.versions import DEFAULT_DAPR_VERSION
 
 from .program import CORNERS, CREDENTIALS, SERVICES, SERVICES_OF, WAYS, at, moved_to, run
 from .recording import Graph, revealed
-from .views import annotations_of, environment, expected_by
+from .views import annotations_of, arguments, expected_by
 
 NAMESPACES: dict[str, Any] = {"daprNamespace": "a-dapr", "osmNamespace": "a-mesh", "appsNamespace": "a-home"}
 RENAMED = {"dapr-system": "a-dapr", "osm-system": "a-mesh", "dapr-test": "a-home"}
@@ -80,16 +79,16 @@ def test_each_is_where_it_is_asked_for(version: str) -> None:
     graph = moved(Stage.SMI, version)
     for prefix, namespace in (("dapr", "a-dapr"), ("osm", "a-mesh")):
         assert graph[f"{prefix}-namespace"].object_name == namespace
-        assert environment(graph, f"{prefix}-runtime")["OPERATION_NAMESPACE"] == namespace
-        homes = {one.inputs["metadata"].get("namespace") for one in graph.within(f"{prefix}-chart")}
+        assert arguments(graph, f"{prefix}-runtime")["namespace"] == namespace
+        homes = {one.inputs["metadata"].get("namespace") for one in graph.charted(f"{prefix}-chart")}
         assert homes == {None, namespace}, "cluster-wide objects have none"
     assert graph["exclusions-patch"].inputs["metadata"]["namespace"] == "a-mesh"
-    assert environment(graph, "osm-mesh-ready")["OPERATION_NAMESPACE"] == "a-mesh"
+    assert arguments(graph, "osm-mesh-ready")["namespace"] == "a-mesh"
     for command in ("dapr-injector-ready", "dapr-release-change", "dapr-definitions"):
-        assert environment(graph, command)["OPERATION_NAMESPACE"] == "a-dapr"
-    looked_up = json.loads(environment(graph, "dapr-services")["OPERATION_SERVICES"])
+        assert arguments(graph, command)["namespace"] == "a-dapr"
+    looked_up = arguments(graph, "dapr-services")["services"]
     assert {service.partition("/")[0] for service in looked_up} == {"default", "a-dapr"}
-    assert json.loads(environment(graph, "smi-withdraw")["OPERATION_NAMESPACES"]) == ["a-home"]
+    assert arguments(graph, "smi-withdraw")["namespaces"] == ["a-home"]
     assert expected_by(graph).namespaces == ("a-home",)
     assert graph.stack_outputs["namespaces"] == {"dapr": "a-dapr", "apps": ["a-home"], "osm": "a-mesh"}
     assert graph.stack_outputs["watchOrders"] == "kubectl logs -n a-home deploy/nodeapp -c node -f"

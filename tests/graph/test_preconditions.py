@@ -37,7 +37,7 @@ def refused(cluster: FakeCluster, *, preview: bool = False, **overrides: Any) ->
     registered: list[Recorded] = []
     with pytest.raises(pulumi.RunError) as caught:
         run(cluster=cluster, into=registered, preview=preview, **overrides)
-    assert registered == [], "nothing may be touched on a cluster that is known to be wrong"
+    assert [one.name for one in registered] == ["cluster"], "only the provider is there, which touches nothing"
     assert_only_looked(cluster)
     return str(caught.value)
 
@@ -83,12 +83,10 @@ def test_a_storage_class_that_is_not_the_default_is_none() -> None:
     cluster.add(f"{STORAGE_CLASSES}/slow")
     cluster.add(f"{STORAGE_CLASSES}/fast", metadata={"annotations": {DEFAULT_CLASS: "false"}})
     assert "no default StorageClass. There are fast, slow." in refused(cluster)
-    for named, works in (("slow", True), ("other", False)):
-        values = {"dapr_scheduler": {"cluster": {"storageClassName": named}}}
-        if works:
-            assert runs(cluster, daprValues=values)
-        else:
-            assert "StorageClass other, which does not exist" in refused(cluster, daprValues=values)
+    values = {"dapr_scheduler": {"cluster": {"storageClassName": "slow"}}}
+    assert runs(cluster, daprValues=values)
+    del cluster.objects[f"{STORAGE_CLASSES}/slow"]
+    assert "StorageClass slow, which does not exist" in refused(cluster, daprValues=values)
 
 
 def test_a_scheduler_in_memory_needs_no_volume() -> None:
@@ -230,3 +228,52 @@ def test_who_may_only_look_still_has_a_preview_and_is_told_in_it() -> None:
     assert set(graph.resources) == set(at(Stage.SMI).resources)
     (said,) = graph.warnings()
     assert "user somebody may not do all that this stack needs" in said
+
+
+# --- who may not even ask ---------------------------------------------------------------------------------------
+
+QUESTIONS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+
+@pytest.mark.parametrize("status", [403, 404, 405])
+def test_where_rights_can_not_be_asked_for_a_run_says_so_and_goes_on(status: int) -> None:
+    cluster = empty_cluster()
+    cluster.refused_with["POST", QUESTIONS] = status
+    graph = run(cluster=cluster, state=noted())
+    (said,) = graph.warnings()
+    assert "not looked at:\n  what this user may do can't be asked" in said
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("/api/v1/namespaces/dapr-test", "no"),
+        ("/apis/rbac.authorization.k8s.io/v1/clusterroles/dapr-operator-admin", "no"),
+        ("/api/v1/namespaces/dapr-system/secrets", "no"),
+    ],
+)
+def test_what_nobody_can_tell_whose_it_is_is_not_taken_over(path: str, named: str) -> None:
+    cluster = empty_cluster()
+    cluster.refused_with["POST", QUESTIONS] = 403
+    cluster.refused_with["GET", path] = 403
+    message = refused(cluster)
+    assert message.startswith("this user may not look at all that has a name this stack wants. Nothing was touched.")
+    assert "`up` would take it over. Have an administrator give the right to look:" in message
+    assert message.splitlines()[-1].strip() == named
+    graph = run(cluster=cluster, preview=True)
+    assert any("this user may not look at all" in said for said in graph.warnings()), "a preview is for whoever looks"
+
+
+def test_what_could_not_be_looked_at_is_told_by_kind_and_name() -> None:
+    class Refusing(FakeCluster):
+        def _get(self, path: str, query: Mapping[str, Any]) -> str:
+            if "/clusterroles/dapr-" in path:
+                name = path.rpartition("/")[2]
+                said = f'clusterroles.rbac.authorization.k8s.io "{name}" is forbidden: User "x" cannot get resource'
+                raise ApiError("GET", path, 403, json.dumps({"message": said}))
+            return super()._get(path, query)
+
+    message = refused(Refusing(empty_cluster().objects))
+    line = message.splitlines()[-1]
+    assert line.startswith("  clusterroles.rbac.authorization.k8s.io dapr-")
+    assert line.count("dapr-") >= 3, "a line for a kind"

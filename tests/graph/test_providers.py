@@ -17,7 +17,7 @@ from .views import FORCE, MARK, changed
 
 COMMAND = "command:local:Command"
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
-TOOLS = {"create", "delete", "interpreter", "environment", "logging"}
+TOOLS = {"addPreviousOutputInEnv", "create", "delete", "interpreter", "environment", "logging", "stdin"}
 
 
 # --- the provider -------------------------------------------------------------------------------------------------
@@ -128,7 +128,6 @@ def test_every_command_knows_its_cluster_context_and_stack(stage: Stage, version
     for one in at(stage, version).of_type(COMMAND):
         given = one.inputs["environment"]
         if one.name == "cluster-noted":
-            given = {key: value for key, value in given.items() if key != "OPERATION_KEEP"}
             assert given == {"OPERATION_CONTEXT": "", "OPERATION_STACK": "test"}, "it finds out which cluster it is"
             continue
         assert given["OPERATION_CLUSTER"] == CLUSTER, f"{one.name} would act on any cluster"

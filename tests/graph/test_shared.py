@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from model.stage import Stage
 
 from .program import MESHED, STAGES, at, empty_cluster, run
 from .recording import Graph
-from .views import MARK, changed
+from .views import MARK, changed, differing
 
 KEEPING = {"cluster-noted", "dapr-runtime", "dapr-definitions", "dapr-injector-ready", "teardown-check"}
 KEEPING_IN_THE_MESH = {"osm-runtime", "osm-mesh-ready"}
@@ -27,8 +29,8 @@ def test_what_others_use_stays_and_every_step_of_a_destroy_is_told(stage: Stage)
     told = KEEPING | (KEEPING_IN_THE_MESH if stage.meshed else set())
     assert changed(one, other) == told
     for name in told:
-        assert other[name].inputs["environment"]["OPERATION_KEEP"] == "true"
-        assert one[name].inputs["environment"]["OPERATION_KEEP"] == "false"
+        assert differing(one[name].inputs, other[name].inputs) == {("stdin", "keep")}
+        assert json.loads(other[name].inputs["stdin"])["keep"] is True
     deleting = {made.name for made in other.of_type("command:local:Command") if "delete" in made.inputs}
     assert deleting == told, "a step that deletes and was not told would take it away"
 
@@ -37,6 +39,7 @@ def test_what_others_use_stays_and_every_step_of_a_destroy_is_told(stage: Stage)
 def test_namespaces_and_control_planes_can_be_protected(stage: Stage) -> None:
     graph = run(stage=stage.value, protect=True)
     assert {made.name for made in graph.objects if made.protect} == planes(graph) | {"hello-namespace"}
+    assert graph["teardown-check"].protect, "a destroy is refused at its very first step, not when it comes to a plane"
     assert not [made.name for made in at(stage).everything if made.protect]
     assert changed(at(stage), graph) == set(), "it is Pulumi's business alone"
 
@@ -57,7 +60,7 @@ def test_namespaces_that_a_team_brings_are_joined_and_left_as_they_were(stage: S
         assert not MARK.keys() & (metadata.get("labels") or {}).keys(), f"{home} is not the stack's"
         joined = stage.meshed and home == "dapr-test"
         assert ("openservicemesh.io/monitored-by" in (metadata.get("labels") or {})) is joined
-    told = graph["teardown-check"].inputs["environment"]["OPERATION_TEARDOWN"]
+    told = graph["teardown-check"].inputs["stdin"]
     assert '"namespaces": []' in told, "none of them goes with the stack"
 
 

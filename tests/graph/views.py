@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
+from model.exclusions import DECLARED_ANNOTATION
 from model.expectation import Expectation
 from tests.support.kubectl import OUTBOUND_PORTS
 
@@ -18,6 +19,7 @@ PORT_LIST: Final = OUTBOUND_PORTS
 MARK: Final = {"dapr-osm/stack": STACK}
 FORCE: Final = {"pulumi.com/patchForce": "true"}
 SKIP_AWAIT: Final = {"pulumi.com/skipAwait": "true"}
+OWN_WAIT: Final = {"pulumi.com/waitFor": "jsonpath={.status.observedGeneration}"}
 REACHED: Final = ("OPERATION_CLUSTER", "OPERATION_CONTEXT", "OPERATION_STACK")
 
 
@@ -54,8 +56,14 @@ def container_of(graph: Graph, pod: str = "hello-nodeapp-pods") -> dict[str, Any
     return dict(container)
 
 
-def environment(graph: Graph, command: str) -> dict[str, Any]:
-    """The arguments of a Command, but for how the cluster is reached and whose it is."""
+def arguments(graph: Graph, command: str) -> dict[str, Any]:
+    """The arguments of a Command."""
+    found: dict[str, Any] = json.loads(graph[command].inputs["stdin"])
+    return found
+
+
+def again_with(graph: Graph, command: str) -> dict[str, Any]:
+    """What else makes a Command run again, but for how the cluster is reached and whose it is."""
     return {key: value for key, value in graph[command].inputs["environment"].items() if key not in REACHED}
 
 
@@ -77,17 +85,17 @@ def digests(graph: Graph) -> dict[str, Any]:
 
 def covers(graph: Graph) -> str:
     """What makes a verification run again."""
-    return str(environment(graph, "verification-run")["OPERATION_COVERS"])
+    return str(again_with(graph, "verification-run")["OPERATION_COVERS"])
 
 
 def expected_by(graph: Graph) -> Expectation:
     """What the verification is given to look for."""
-    return Expectation.from_json(environment(graph, "verification-run")["OPERATION_EXPECTATION"])
+    return Expectation.from_json(graph["verification-run"].inputs["stdin"])
 
 
 def declared_policies(graph: Graph) -> list[str]:
     """What the withdrawal is told to leave alone."""
-    result: list[str] = json.loads(environment(graph, "smi-withdraw")["OPERATION_DECLARED"])
+    result: list[str] = arguments(graph, "smi-withdraw")["declared"]
     return result
 
 
@@ -114,6 +122,8 @@ def differing(one: Any, other: Any, path: tuple[str, ...] = ()) -> set[tuple[str
             for key in one.keys() | other.keys()
             for found in differing(one.get(key, ...), other.get(key, ...), (*path, key))
         }
+    if path[-1:] == ("stdin",) and isinstance(one, str) and isinstance(other, str):
+        return differing(json.loads(one), json.loads(other), path)
     return set() if one == other else {path}
 
 
@@ -132,3 +142,11 @@ def identity(one: Recorded) -> tuple[Any, ...]:
         one.delete_before_replace,
         one.replace_on_changes,
     )
+
+
+def without_note(graph: Graph) -> dict[str, Any]:
+    """What the MeshConfig is patched with, but for the note of what is declared, which must say the same."""
+    inputs: dict[str, Any] = json.loads(json.dumps(graph["exclusions-patch"].inputs))
+    note = json.loads(inputs["metadata"]["annotations"].pop(DECLARED_ANNOTATION))
+    assert note == (graph.components["exclusions"].outputs or {})["exclusions"]
+    return inputs

@@ -31,6 +31,7 @@ class FakeForge:
         answers: Statuses to answer with instead, by method.
         say: What such an answer says.
         gone: Ids of comments that somebody deletes before they are written.
+        commits: By commit, the requests that it is part of.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class FakeForge:
     answers: dict[str, list[int]] = field(default_factory=dict)
     say: str = "no"
     gone: set[int] = field(default_factory=set)
+    commits: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     url: str = ""
 
     def add(self, body: str, *, author: str = "someone", count: int = 1) -> int:
@@ -77,6 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
             status = forge.answers[method].pop(0)
             headers = {"Location": "http://127.0.0.1:1/elsewhere"} if status in (301, 302, 307) else {}
             self._reply(status, {"message": forge.say}, headers)
+        elif (found := self._requests(parsed.path)) is not None:
+            self._reply(200, found)
         elif parsed.path not in self._known(method):
             self._reply(404, {"message": "Not Found"})
         elif method == "GET":
@@ -88,6 +92,14 @@ class _Handler(BaseHTTPRequestHandler):
             comment = next(c for c in forge.comments if parsed.path.endswith(f"/{c['id']}"))
             comment["body"] = body["body"] if body else ""
             self._reply(200, comment)
+
+    def _requests(self, path: str) -> list[dict[str, Any]] | None:
+        for commit, found in self.forge.commits.items():
+            github = f"/repos/team/mesh/commits/{commit}/pulls"
+            gitlab = f"/projects/team%2Fmesh/repository/commits/{commit}/merge_requests"
+            if path == {"github": github, "gitlab": gitlab}[self.forge.kind]:
+                return found
+        return None
 
     def _known(self, method: str) -> set[str]:
         there = [comment["id"] for comment in self.forge.comments if comment["id"] not in self.forge.gone]

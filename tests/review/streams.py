@@ -8,6 +8,7 @@ the engine's own shapes (``apitype/events.go``); the files in ``events/`` are st
 from __future__ import annotations
 
 import copy
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any, Final
 from model.expectation import Expectation
 
 HERE: Final = Path(__file__).parent
+EVENTS: Final = HERE / "events"
 BLINDED: Final = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "[secret]"}
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 APP: Final = "dapr-osm:components:HelloKubernetesApps$dapr-osm:components:DaprApp$"
@@ -25,7 +27,10 @@ Edit = Callable[[dict[str, Any]], object]
 
 def real(name: str) -> list[str]:
     """A stream as the engine wrote it."""
-    return (HERE / "events" / f"{name}.jsonl").read_text().splitlines()
+    compressed = EVENTS / f"{name}.jsonl.gz"
+    if compressed.exists():
+        return gzip.decompress(compressed.read_bytes()).decode().splitlines()
+    return (EVENTS / f"{name}.jsonl").read_text().splitlines()
 
 
 class Stream:
@@ -36,8 +41,9 @@ class Stream:
         self._states = {state["urn"].split("::")[-1]: state for state in map(json.loads, text.splitlines())}
         self._steps = {name: ("same", state, copy.deepcopy(state)) for name, state in self._states.items()}
         self._details: dict[str, dict[str, Any]] = {}
-        self._extra: list[dict[str, Any]] = []
+        self.extra: list[dict[str, Any]] = []
         self._stack = stack
+        self.packs: dict[str, str] = {}
         self.finished = True
         self.result = "succeeded"
 
@@ -103,11 +109,11 @@ class Stream:
         return self.outputs(edited)
 
     def event(self, **event: Any) -> Stream:
-        self._extra.append(event)
+        self.extra.append(event)
         return self
 
     def lines(self) -> list[str]:
-        events: list[dict[str, Any]] = list(self._extra)
+        events: list[dict[str, Any]] = list(self.extra)
         for name, (op, old, new) in self._steps.items():
             known = new or old
             metadata = {
@@ -123,7 +129,16 @@ class Stream:
             if op != "delete":
                 events.append({"resOutputsEvent": {"metadata": metadata, "planning": True}})
         if self.finished:
-            events.append({"summaryEvent": {"isPreview": True, "result": self.result, "resourceChanges": {}}})
+            events.append(
+                {
+                    "summaryEvent": {
+                        "isPreview": True,
+                        "result": self.result,
+                        "resourceChanges": {},
+                        "PolicyPacks": self.packs,
+                    }
+                }
+            )
         return [json.dumps({"sequence": number, "timestamp": 1, **event}) for number, event in enumerate(events, 1)]
 
 
@@ -160,11 +175,7 @@ def policy_added() -> Stream:
     def expect(fields: dict[str, Any]) -> None:
         app = {**fields["apps"][0], "name": "shop", "service_account": "shop"}
         fields["apps"].append(app)
-        fields["calls"] += [
-            {"source": "shop", "destination": "nodeapp", "allowed": True},
-            {"source": "nodeapp", "destination": "shop", "allowed": False},
-            {"source": "pythonapp", "destination": "shop", "allowed": False},
-        ]
+        fields["named"].append({"policy": "shop", "source": "shop", "destination": "nodeapp"})
 
     policies = "dapr-osm:components:SmiPolicies$"
     stream.create("hello-shop-pods", "kubernetes:apps/v1:Deployment", pods, owner=APP)
@@ -175,7 +186,9 @@ def policy_added() -> Stream:
 
 
 def _calls(inputs: dict[str, Any], calls: list[list[str]]) -> None:
-    inputs["environment"]["OPERATION_CALLS"] = json.dumps(calls)
+    told = json.loads(inputs["stdin"])
+    told["calls"] = [{"source": source, "destination": destination} for source, destination in calls]
+    inputs["stdin"] = json.dumps(told)
 
 
 def policy_withdrawn() -> Stream:
@@ -184,8 +197,7 @@ def policy_withdrawn() -> Stream:
     stream.update("smi-revoke", lambda inputs: _calls(inputs, []))
 
     def expect(fields: dict[str, Any]) -> None:
-        fields["calls"][0]["allowed"] = False
-        fields["policies"] = []
+        fields["named"], fields["policies"] = [], []
 
     return stream.expects(expect)
 
@@ -198,7 +210,7 @@ def app_removed() -> Stream:
 
     def expect(fields: dict[str, Any]) -> None:
         fields["apps"] = [app for app in fields["apps"] if app["name"] == "nodeapp"]
-        fields["calls"], fields["policies"] = [], []
+        fields["named"], fields["policies"] = [], []
 
     return stream.expects(expect)
 

@@ -159,6 +159,10 @@ def test_a_difference_is_never_silent_and_sameness_never_a_difference(before: An
         assert "\n" not in line
 
 
+def test_a_name_of_several_lines_stays_on_one() -> None:
+    assert lines([{"name": "\n+ x"}], [{"name": "\n+ x", "y": 1}]) == ['  - name: "\\n+ x"', "+   y: 1"]
+
+
 def test_whole_numbers_are_whole_numbers() -> None:
     assert lines({"replicas": 1.0}, {"replicas": 2.0}) == ["- replicas: 1", "+ replicas: 2"]
     assert lines({"replicas": 1.0}, {"replicas": 1}) == []

@@ -8,21 +8,27 @@ from typing import Final
 
 import pytest
 
+from policy.config import read
 from review.events import parse
 from review.markdown import MARKER, Level, rendered
 from review.report import review
 from tests.review import streams
 
+# As strict as production.
+STRICT: Final = read('{"all": "mandatory"}', name="the examples")
 DOCS: Final = Path(__file__).parents[2] / "docs" / "review.md"
 EXAMPLES: Final = {
     "first-install": lambda: streams.real("first-install"),
     "exclusions": lambda: streams.exclusions().lines(),
+    "violated": lambda: streams.real("violated"),
+    "edited": lambda: streams.real("edited"),
 }
+POLICIES: Final = {"violated": STRICT, "edited": STRICT}
 
 
 def example(name: str) -> str:
     """An example, without the marker, and with its headings below the page's own."""
-    text = rendered([review(parse(EXAMPLES[name]()))], Level.NO_CREATED).removeprefix(MARKER)
+    text = rendered([review(parse(EXAMPLES[name]()), POLICIES.get(name))], Level.NO_CREATED).removeprefix(MARKER)
     return re.sub("^## ", "### ", text.strip(), flags=re.MULTILINE)
 
 

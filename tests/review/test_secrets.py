@@ -14,10 +14,11 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from model.leaks import LeakError, guard
 from review.events import parse
 from review.markdown import Level, rendered
 from review.report import known, review
-from review.secrets import SECRET, UNKNOWN, LeakError, Mask, from_config, guard
+from review.secrets import SECRET, UNKNOWN, Mask, from_config
 from tests.review.streams import BLINDED, Stream
 
 PLANTED = "pl4nted-S3cret/+=&\"'\\<x>"

@@ -9,12 +9,21 @@ from typing import Any, Final
 
 import yaml
 
-from cluster.client import ApiError, Cluster
+from tests.support.kubectl import Kubectl
 
 IGNORES: Final = Path(__file__).with_name("inventory_ignores.yaml")
 
 Key = tuple[str, str, str]
 """Kind with its API group, namespace ("" for none), name."""
+
+# What is on every cluster that runs: of the core group and of others, in namespaces and in none.
+ALWAYS: Final[tuple[Key, ...]] = (
+    ("Namespace", "", "kube-system"),
+    ("Service", "default", "kubernetes"),
+    ("ServiceAccount", "default", "default"),
+    ("ClusterRole.rbac.authorization.k8s.io", "", "cluster-admin"),
+    ("Role.rbac.authorization.k8s.io", "kube-system", "extension-apiserver-authentication-reader"),
+)
 
 
 @dataclass(frozen=True)
@@ -36,20 +45,24 @@ class Ignores:
         )
 
 
-def take(cluster: Cluster) -> dict[Key, str]:
-    """Every object of every kind that the API server lists, as normalised JSON."""
+def take(kubectl: Kubectl) -> dict[Key, str]:
+    """Every object of every kind that the API server lists, as normalised JSON.
+
+    Raises:
+        AssertionError: What every cluster has is not among it, so nothing would be proved by a comparison.
+    """
     ignores = Ignores.load()
     found: dict[Key, str] = {}
-    for path, kind, plural in _resources(cluster):
-        if kind in ignores.kinds:
+    for item in kubectl.everything():
+        key = _key(item)
+        if key[0] in ignores.kinds:
             continue
-        for item in cluster.items(f"{path}/{plural}"):
-            metadata = item["metadata"]
-            for where, field in ignores.fields:
-                if where in ("*", kind):
-                    _drop(item, field)
-            key = (kind, metadata.get("namespace", ""), metadata["name"])
-            found[key] = json.dumps(item, sort_keys=True, indent=1)
+        for where, field in ignores.fields:
+            if where in ("*", key[0]):
+                _drop(item, field)
+        found[key] = json.dumps(item, sort_keys=True, indent=1)
+    absent = [_shown(key) for key in ALWAYS if key not in found]
+    assert not absent, f"an inventory without {', '.join(absent)} is none"
     return found
 
 
@@ -78,21 +91,8 @@ def _drop(item: Any, field: tuple[str, ...]) -> None:
         item.pop(field[-1], None)
 
 
-def _resources(cluster: Cluster) -> list[tuple[str, str, str]]:
-    """Path, kind with group, and plural of everything that can be listed, in each group's preferred version."""
-    groups = cluster.get("/apis")
-    assert groups is not None
-    paths = {"/api/v1": ""} | {
-        f"/apis/{group['preferredVersion']['groupVersion']}": group["name"] for group in groups["groups"]
-    }
-    found = []
-    for path, group in paths.items():
-        try:
-            listed = cluster.get(path)
-        except ApiError as error:
-            raise AssertionError(f"the API group at {path} does not answer: {error}") from error
-        for resource in (listed or {"resources": []})["resources"]:
-            if "list" in resource["verbs"] and "/" not in resource["name"]:
-                kind = resource["kind"] + (f".{group}" if group else "")
-                found.append((path, kind, resource["name"]))
-    return found
+def _key(item: dict[str, Any]) -> Key:
+    group, _, version = item["apiVersion"].rpartition("/")
+    assert version, f"{item['kind']} has no version"
+    metadata = item["metadata"]
+    return (f"{item['kind']}.{group}" if group else item["kind"], metadata.get("namespace", ""), metadata["name"])

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,13 +71,47 @@ class Kubectl:
 
     def persisted(self, seconds: float, namespace: str = "dapr-test") -> int:
         """Watch nodeapp's log for so long; how many orders it persisted meanwhile."""
+        return self._logged(r"^Successfully persisted state for Order ID: \d+$", seconds, namespace)
+
+    def received(self, seconds: float, namespace: str = "dapr-test") -> int:
+        """Watch nodeapp's log for so long; how many orders came to it meanwhile, whatever became of them."""
+        return self._logged(r"^Got a new order! Order ID: \d+$", seconds, namespace)
+
+    def _logged(self, pattern: str, seconds: float, namespace: str) -> int:
         start = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         time.sleep(seconds)
         count = 0
         for pod in self.living_pods(namespace, "node"):
             log = self.run("logs", "-n", namespace, pod["metadata"]["name"], "-c", "node", f"--since-time={start}")
-            count += len(re.findall(r"^Successfully persisted state for Order ID: \d+$", log, re.MULTILINE))
+            count += len(re.findall(pattern, log, re.MULTILINE))
         return count
+
+    def log_of(self, app: str, container: str, seconds: int, namespace: str = "dapr-test") -> str:
+        """What a container of each of an app's living pods has printed in the last seconds."""
+        return "".join(
+            self.run("logs", "-n", namespace, pod["metadata"]["name"], "-c", container, f"--since={seconds}s")
+            for pod in self.living_pods(namespace, app)
+        )
+
+    def kept_by_dapr(self, deployment: str, key: str, value: str) -> str:
+        """Have an app's daprd keep something in the state store, and read it back; nothing of it is left there."""
+        with self.forwarded("dapr-test", f"deployment/{deployment}", 3500) as url:
+
+            def ask(method: str, path: str, body: Any = None) -> str:
+                request = urllib.request.Request(  # noqa: S310 - loopback
+                    f"{url}/v1.0/state/statestore{path}",
+                    method=method,
+                    data=None if body is None else json.dumps(body).encode(),
+                    headers={"Content-Type": "application/json"},
+                )
+                with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+                    return str(answer.read().decode())
+
+            ask("POST", "", [{"key": key, "value": value}])
+            try:
+                return str(json.loads(ask("GET", f"/{key}")))
+            finally:
+                ask("DELETE", f"/{key}")
 
     @contextmanager
     def forwarded(self, namespace: str, target: str, port: int) -> Iterator[str]:
@@ -105,6 +140,11 @@ class Kubectl:
             process.wait(timeout=10)
             if process.stdout is not None:
                 process.stdout.close()
+
+    def everything(self) -> list[dict[str, Any]]:
+        """Every object of every kind that can be listed, each kind in its group's preferred version."""
+        kinds = self.run("api-resources", "--verbs=list", "-o", "name").split()
+        return list(self.get(",".join(kinds), "--all-namespaces", "--show-managed-fields")["items"])
 
     def envoy_counter(self, deployment: str, name: str) -> int:
         """One counter of the Envoy in a Deployment's pod."""

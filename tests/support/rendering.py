@@ -56,6 +56,8 @@ DAPR_FURTHER: Final[tuple[Values, ...]] = (
     {"global": {"imagePullSecrets": "registry-credentials"}},
     {"global": {"registry": "mirror.example/dapr"}},
     {"global": {"logAsJson": True}},
+    # Of the committed stack files.
+    {"global": {"registry": "registry.example/daprio"}},
 )
 DAPR_FURTHER_OF: Final[Mapping[Route, tuple[Values, ...]]] = {
     Route.DNS_NAME: (),
@@ -64,8 +66,13 @@ DAPR_FURTHER_OF: Final[Mapping[Route, tuple[Values, ...]]] = {
     Route.NAME_FORMAT: (
         {"dapr_scheduler": {"cluster": {"inMemoryStorage": True}}},
         {"dapr_scheduler": {"cluster": {"storageClassName": "slow"}}},
+        {"global": {"ha": {"enabled": True}}},
     ),
 }
+# The image that OSM's chart names.
+ENVOY: Final = (
+    "envoyproxy/envoy-distroless:v1.22.2@sha256:541d31419b95e3c62d8cc0967db9cdb4ad2782cc08faa6f15f04c081200e324a"
+)
 OSM_FURTHER: Final[tuple[Values, ...]] = (
     {"osm": {"imagePullSecrets": [{"name": "registry-credentials"}]}},
     {"osm": {"image": {"registry": "mirror.example/osm"}}},
@@ -76,6 +83,10 @@ OSM_FURTHER: Final[tuple[Values, ...]] = (
     {"osm": {"curlImage": "mirror.example/curl:1"}},
     {"osm": {"injector": {"replicaCount": 2}}},
     {"osm": {"osmController": {"replicaCount": 2}}},
+    # Of the committed stack files.
+    {"osm": {"image": {"registry": "registry.example/openservicemesh"}}},
+    {"osm": {"sidecarImage": f"registry.example/{ENVOY}"}},
+    {"osm": {"curlImage": "registry.example/curlimages/curl:8.10.1"}},
 )
 
 

@@ -70,10 +70,12 @@ class FakeCluster(Cluster):
         patched: Paths that were patched, each with its field manager and its patch, in order.
         created: Paths that were created by a POST, in order.
         applied: Paths that were applied, each with its query, in order.
-        requests: Every request, as method and path.
+        dry_runs: What was posted as a dry run, as path and body, in order.
+        requests: Every request but these, as method and path.
         refused_with: The status that a method of a path is refused with.
         container_logs: Log lines by ``namespace/pod/container``, those of the container before by ``…/previous``.
         uid_of_kube_system: Which cluster it is.
+        version: Its release.
     """
 
     def __init__(self, objects: Mapping[str, Object] | None = None, uid: str = "this-cluster") -> None:
@@ -82,10 +84,12 @@ class FakeCluster(Cluster):
         self.patched: list[tuple[str, str, Object]] = []
         self.created: list[str] = []
         self.applied: list[tuple[str, Mapping[str, Any]]] = []
+        self.dry_runs: list[tuple[str, Object]] = []
         self.requests: list[tuple[str, str]] = []
         self.refused_with: dict[tuple[str, str], int] = {}
         self.container_logs: dict[str, list[str]] = {}
         self.uid_of_kube_system = uid
+        self.version = "v1.36.5"
 
     @property
     def server(self) -> str:
@@ -148,6 +152,8 @@ class FakeCluster(Cluster):
         return json.dumps({"metadata": json.loads(answer)["metadata"]}) if "PartialObject" in accept else answer
 
     def _answer(self, method: str, path: str, query: Mapping[str, Any], body: Any, content: str | None) -> str:
+        if method == "POST" and query.get("dryRun") == "All":
+            return self._try(path, body)
         self.requests.append((method, path))
         if status := self.refused_with.get((method, path)):
             raise ApiError(method, path, status, '{"message": "no"}')
@@ -168,6 +174,8 @@ class FakeCluster(Cluster):
             return json.dumps(self.objects[path])
         if path == KUBE_SYSTEM:
             return json.dumps({"metadata": {"name": "kube-system", "uid": self.uid_of_kube_system}})
+        if path == "/version":
+            return json.dumps({"gitVersion": self.version})
         if path.endswith("/log"):
             return self._log(path, query)
         if (discovered := self._discovered(path)) is not None:
@@ -231,8 +239,22 @@ class FakeCluster(Cluster):
         self.created.append(where)
         return json.dumps(self.objects[where])
 
+    def _try(self, path: str, body: Object) -> str:
+        """What would come of a POST; a test may refuse it."""
+        self.dry_runs.append((path, body))
+        if (said := self.admits(path, body)) is not None:
+            raise ApiError("POST", path, 403, json.dumps({"message": said}))
+        return json.dumps(body)
+
+    def admits(self, path: str, body: Object) -> str | None:
+        """Why a dry run would be refused; everything is taken here."""
+        del path, body
+        return None
+
     def _apply(self, path: str, query: Mapping[str, Any], body: Object) -> str:
         self.applied.append((path, query))
+        if query.get("dryRun") == "All" and (said := self.admits(path, body)) is not None:
+            raise ApiError("PATCH", path, 403, json.dumps({"message": said}))
         after: Object = _merged(self.objects.get(path, {}), body)
         if query.get("dryRun") != "All":
             self.objects[path] = after
@@ -310,7 +332,10 @@ def _selected(item: Object, query: Mapping[str, Any]) -> bool:
             return False
     for wanted in filter(None, query.get("fieldSelector", "").split(",")):
         key, _, value = wanted.partition("=")
-        if item.get(key) != value:
+        found = item
+        for part in key.rstrip("!").split("."):
+            found = found.get(part, "") if isinstance(found, dict) else ""
+        if (found == value) is key.endswith("!"):
             return False
     return True
 

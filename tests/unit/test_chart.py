@@ -88,6 +88,28 @@ def test_a_kind_of_any_other_group_waits_for_its_definition(api_version: str) ->
     assert len(waves(made(thing("Thing", "it", api_version), thing("Secret", "it")))) == 2
 
 
+def test_kinds_are_those_of_kubernetes() -> None:
+    """Said once more, by its documentation: a test that goes through a list can't miss what is not on it."""
+    assert set(WORKLOADS) == {"Deployment", "StatefulSet", "DaemonSet", "Job", "CronJob", "Pod"}
+    assert set(CLUSTER_WIDE) == {
+        "APIService",
+        "CSIDriver",
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "CustomResourceDefinition",
+        "IngressClass",
+        "MutatingWebhookConfiguration",
+        "Namespace",
+        "PersistentVolume",
+        "PriorityClass",
+        "RuntimeClass",
+        "StorageClass",
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+        "ValidatingWebhookConfiguration",
+    }
+
+
 @pytest.mark.parametrize("kind", sorted(WORKLOADS))
 def test_whatever_has_pods_comes_last(kind: str) -> None:
     objects = made(thing(kind, "it", "apps/v1"), thing("Thing", "custom", "example.com/v1"))

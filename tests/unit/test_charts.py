@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from charts import TOKEN, ChartError, Renderer, registry_login, source_options
+from charts import ChartError, Renderer, registry_login, source_options
 from model.chart import ChartObject
 from model.names import Namespaces
 from model.owner import STACK_LABEL, Owner
@@ -37,10 +36,8 @@ class Provider:
         self.asked: list[dict[str, Any]] = []
         self.files: dict[str, tuple[str, str]] = {}
 
-    def __call__(self, token: str, arguments: Mapping[str, str], opts: Any) -> Any:
-        assert token == TOKEN
-        assert opts.provider == "the provider", "else another cluster's version and APIs would count"
-        options = json.loads(arguments["jsonOpts"])
+    def __call__(self, text: str) -> Any:
+        options = json.loads(text)
         self.asked.append(options)
         for named in (options.get("fetch_opts", {}).get("ca_file"), options.get("helm_registry_config")):
             if named:
@@ -48,22 +45,26 @@ class Provider:
                 self.files[path.name] = (path.read_text(), oct(path.stat().st_mode & 0o777))
         if self.fails:
             raise RuntimeError(self.fails)
-        return SimpleNamespace(value={"result": self.rendered})
+        return self.rendered
+
+
+_ASKED: list[Provider] = []
 
 
 @pytest.fixture
-def provider(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Provider]:
+def provider() -> Callable[..., Provider]:
     def answering(*rendered: Any, fails: str = "") -> Provider:
-        made = Provider(*rendered, fails=fails)
-        monkeypatch.setattr("pulumi.runtime.invoke", made)
-        return made
+        _ASKED[:] = [Provider(*rendered, fails=fails)]
+        return _ASKED[0]
 
     return answering
 
 
 def renderer(**more: Any) -> Renderer:
-    given: Any = "the provider"
-    return Renderer(**{"provider": given, "owner": OWNER, "pull_secret": None, **more})
+    def render(options: str) -> Any:
+        return _ASKED[0](options)
+
+    return Renderer(**{"render": render, "owner": OWNER, "pull_secret": None, **more})
 
 
 SECRET = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "it"}}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
 
 from cluster import client as client_module
 from cluster.client import Cluster, parallel
@@ -258,6 +259,21 @@ def test_what_changes_nothing_is_tried_again(
         answers(server, told, Told())
         cluster.request("POST", path, query, body={})
     assert len(server.arrived) == 4
+
+
+def test_a_dry_run_that_hangs_is_not_begun_again(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for somebody's webhook."""
+    sent: list[str] = []
+
+    def hang(method: str, *_: Any, **__: Any) -> Any:
+        sent.append(method)
+        pool: Any = None
+        raise urllib3.exceptions.ReadTimeoutError(pool, "/x", "Read timed out.")
+
+    monkeypatch.setattr(cluster._transport, "send", hang)
+    with pytest.raises(OperationError, match="does not answer"):
+        cluster.request("POST", "/x", DRY_RUN, body={})
+    assert sent == ["POST"]
 
 
 def test_a_dry_run_that_fails_inside_is_a_finding(server: ApiServer, cluster: Cluster) -> None:

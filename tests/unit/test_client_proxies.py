@@ -167,7 +167,9 @@ class Proxy:
                 back.start()
                 while data := incoming.read1(65536):
                     target.sendall(data)
-                target.shutdown(socket.SHUT_WR)
+                # The server may have gone first.
+                with contextlib.suppress(OSError):
+                    target.shutdown(socket.SHUT_WR)
                 back.join()
 
     def _greet_socks(self, connection: socket.socket, incoming: object) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import deployed
+from cluster.errors import OperationError
 from deployed import Deployed, parse
 
 PREFIX = "urn:pulumi:dev::dapr-osm::"
@@ -50,6 +52,9 @@ ANSWER: dict[str, OUTPUTS] = dict(
 )
 
 
+STEPS = {urn.rpartition("::")[2]: urn for urn, found in ANSWER.items() if found["type"] == "command:local:Command"}
+
+
 def test_a_state_tells_its_cluster_its_objects_and_what_its_commands_printed() -> None:
     assert parse(ANSWER) == Deployed(
         cluster="6f1f0c1e",
@@ -58,19 +63,13 @@ def test_a_state_tells_its_cluster_its_objects_and_what_its_commands_printed() -
             "cluster-noted": '{"cluster": "6f1f0c1e"}',
             "osm-runtime": '{"customresourcedefinitions": {}}',
         },
+        steps={name: dict(ANSWER[urn]["outputs"] or {}) for name, urn in STEPS.items()},
         releases=(),
     )
 
 
 def test_a_stack_without_a_state_has_nothing_deployed() -> None:
-    nothing = parse({})
-    assert nothing == Deployed(cluster=None, objects={}, commands={}, releases=())
-    assert nothing.is_empty
-
-
-@pytest.mark.parametrize("one", [command("noted", "x"), kubernetes("Namespace", "n", "u")], ids=["command", "object"])
-def test_a_state_with_anything_in_it_is_not_empty(one: tuple[str, OUTPUTS]) -> None:
-    assert not parse(dict([one])).is_empty
+    assert parse({}) == Deployed(cluster=None, objects={}, commands={}, steps={}, releases=())
 
 
 def test_helm_releases_of_an_earlier_version_are_found() -> None:
@@ -92,19 +91,36 @@ def test_what_is_no_kubernetes_object_and_no_command_says_nothing() -> None:
         "d": {"type": "x:y:Z"},
         "e": {"type": "x:y:Z", "outputs": {"stdout": "printed by something else"}},
     }
-    assert parse(odd).is_empty
+    assert parse(odd) == Deployed(cluster=None, objects={}, commands={}, steps={}, releases=())
 
 
 class Engine:
-    """Answers an invoke as Pulumi's engine does, and keeps what it was asked."""
+    """Answers an invoke as Pulumi's engine does, after some that fail, and keeps what it was asked."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: Any, failures: int = 0) -> None:
         self.value = value
+        self.failures = failures
         self.asked: list[tuple[str, Any]] = []
 
     def __call__(self, token: str, arguments: Any) -> Engine:
         self.asked.append((token, arguments))
+        if len(self.asked) <= self.failures:
+            raise Exception("invoke failed: failed to load checkpoint: EOF")
         return self
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> Callable[[Engine], Engine]:
+    """Make an engine the one that a running stack asks."""
+
+    def run(engine: Engine) -> Engine:
+        monkeypatch.setattr("pulumi.runtime.invoke", engine)
+        monkeypatch.setattr("deployed.PAUSE", 0)
+        for name, value in (("organization", "acme"), ("project", "dapr-osm"), ("stack", "dev")):
+            monkeypatch.setattr(f"pulumi.get_{name}", lambda value=value: value)
+        return engine
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -112,14 +128,25 @@ class Engine:
     [({"name": "x", "outputs": ANSWER}, "6f1f0c1e"), ({"name": "x", "outputs": {}}, None), ({}, None), (None, None)],
 )
 def test_the_running_stacks_own_state_is_read(
-    monkeypatch: pytest.MonkeyPatch, answer: Any, cluster: str | None
+    running: Callable[[Engine], Engine], answer: Any, cluster: str | None
 ) -> None:
-    engine = Engine(answer)
-    monkeypatch.setattr("pulumi.runtime.invoke", engine)
-    for name, value in (("organization", "acme"), ("project", "dapr-osm"), ("stack", "dev")):
-        monkeypatch.setattr(f"pulumi.get_{name}", lambda value=value: value)
+    engine = running(Engine(answer))
     assert deployed.read().cluster == cluster
     assert engine.asked == [(deployed.TOKEN, {"stackName": "acme/dapr-osm/dev"})]
+
+
+def test_a_state_that_is_being_saved_is_asked_for_again(running: Callable[[Engine], Engine]) -> None:
+    engine = running(Engine({"name": "x", "outputs": ANSWER}, failures=3))
+    assert deployed.read().cluster == "6f1f0c1e"
+    assert len(engine.asked) == 4
+
+
+def test_a_state_that_cannot_be_read_is_said_in_one_line_and_stops_the_run(
+    running: Callable[[Engine], Engine],
+) -> None:
+    running(Engine({}, failures=10_000))
+    with pytest.raises(OperationError, match=r"acme/dapr-osm/dev could not be read.*checkpoint: EOF.*Run it again"):
+        deployed.read()
 
 
 def test_what_is_noted_of_the_cluster_is_what_the_step_prints() -> None:

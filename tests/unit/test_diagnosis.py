@@ -6,7 +6,18 @@ from typing import Any
 import pytest
 
 from cluster.client import Object
-from cluster.diagnosis import Finding, Seen, container_trouble, explain, explain_namespace, findings
+from cluster.diagnosis import (
+    CRASHES,
+    LONG_SECONDS,
+    UNKNOWN_HOST_SECONDS,
+    Finding,
+    Seen,
+    container_trouble,
+    explain,
+    explain_namespace,
+    findings,
+    of_workloads,
+)
 from cluster.errors import ApiError
 
 from .fake_cluster import FakeCluster
@@ -185,9 +196,8 @@ def test_an_image_that_the_registry_does_not_give_is_certain_and_one_out_of_reac
     said: str, certain: bool
 ) -> None:
     finding = only(Pod=pod(waiting("ErrImagePull", said)))
-    assert finding == Finding(
-        object="Pod some-pod, container app", reason="ErrImagePull", message=said, certain=certain
-    )
+    assert (finding.object, finding.reason) == ("Pod some-pod, container app", "ErrImagePull")
+    assert (finding.message, finding.certain) == (said, certain)
 
 
 def test_while_a_pull_is_put_off_its_event_tells_the_cause() -> None:
@@ -533,3 +543,87 @@ def test_what_a_user_may_not_read_does_not_hide_the_rest() -> None:
     fake.status = 500
     with pytest.raises(ApiError):
         explain_namespace(fake, "n")
+
+
+# --- what can't heal by itself ----------------------------------------------------------------------------------
+
+
+def requesting(cpu: str, message: str = "0/1 nodes are available: 1 Insufficient cpu.") -> Object:
+    asked = unscheduled(message)
+    return {**asked, "spec": {"containers": [{"name": "app", "resources": {"requests": {"cpu": cpu}}}]}}
+
+
+def node(cpu: str) -> Object:
+    return {"metadata": {"name": "n"}, "status": {"allocatable": {"cpu": cpu, "memory": "8Gi"}}}
+
+
+def test_a_pod_larger_than_any_node_waits_in_vain() -> None:
+    finding = only(Pod=requesting("64"), Node=[node("2"), node("3900m")])
+    assert finding.lasting == LONG_SECONDS
+    assert finding.message.endswith("it requests cpu 64, and the largest node has 3900m")
+    assert not only(Pod=requesting("3"), Node=[node("2"), node("3900m")]).lasting, "one of them may get free"
+    assert not only(Pod=requesting("64")).lasting, "who may not see nodes can't tell"
+
+
+@pytest.mark.parametrize("reason", ["TriggeredScaleUp", "Nominated"])
+def test_a_pod_that_an_autoscaler_gets_a_node_for_does_not_wait_in_vain(reason: str) -> None:
+    coming = event("Pod", "some-pod", reason, "a node comes")
+    assert not only(coming, Pod=requesting("64"), Node=[node("2")]).lasting
+
+
+def test_a_pod_whose_selector_no_node_has_waits_in_vain() -> None:
+    said = "0/3 nodes are available: {} node(s) didn't match Pod's node affinity/selector."
+    assert only(Pod=unscheduled(said.format(3))).lasting == LONG_SECONDS
+    assert not only(Pod=unscheduled(said.format(2) + " 1 Insufficient cpu.")).lasting
+
+
+def test_a_container_that_crashed_often_is_certain() -> None:
+    ended = {"terminated": {"reason": "Error", "exitCode": 1}}
+    often = pod(waiting("CrashLoopBackOff", lastState=ended, restartCount=CRASHES))
+    assert only(Pod=often).certain
+    assert not only(Pod=pod(waiting("CrashLoopBackOff", lastState=ended, restartCount=CRASHES - 1))).certain
+
+
+def test_a_registry_of_a_name_that_nobody_knows_is_certain_after_some_tries() -> None:
+    finding = only(Pod=pod(waiting("ErrImagePull", "dial tcp: lookup r.example: no such host")))
+    assert (finding.certain, finding.lasting) == (False, UNKNOWN_HOST_SECONDS)
+
+
+def test_a_claim_that_nobody_takes_up_is_certain_after_a_while() -> None:
+    claim = {"metadata": {"name": "data"}, "status": {"phase": "Pending"}}
+
+    def told(until: str) -> Finding:
+        said = event("PersistentVolumeClaim", "data", "ExternalProvisioning", "waiting", lastTimestamp=until)
+        return only(said, PersistentVolumeClaim=claim)
+
+    assert not told("2024-01-01T00:00:59Z").certain
+    assert told("2024-01-01T00:01:00Z").certain
+
+
+def test_of_a_stateful_set_only_pods_of_its_latest_revision_count() -> None:
+    owner = {"ownerReferences": [{"uid": "s", "controller": True}]}
+    stateful = {"metadata": {"name": "db", "uid": "s"}, "status": {"updateRevision": "r2"}}
+    pods = [
+        {"metadata": {"name": f"db-{hash_}", "labels": {"controller-revision-hash": hash_}, **owner}, "spec": {}}
+        for hash_ in ("r1", "r2")
+    ]
+    claim = {"metadata": {"name": "data"}, "status": {"phase": "Pending"}}
+    pods[1]["spec"] = {"volumes": [{"persistentVolumeClaim": {"claimName": "data"}}]}
+    left = of_workloads(seen(StatefulSet=stateful, Pod=pods, PersistentVolumeClaim=claim), [("StatefulSet", "db")])
+    assert [one["metadata"]["name"] for one in left.objects["Pod"]] == ["db-r2"]
+    assert left.objects["PersistentVolumeClaim"] == [claim]
+    other = of_workloads(seen(StatefulSet=stateful, Pod=pods, PersistentVolumeClaim=claim), [("StatefulSet", "x")])
+    assert not other.objects["Pod"]
+    assert not other.objects["PersistentVolumeClaim"]
+
+
+def test_a_log_that_is_gone_is_not_told_as_a_containers_last_words() -> None:
+    fake = FakeCluster()
+    ended = {"terminated": {"reason": "Error", "exitCode": 3}}
+    content = pod(container(state=ended, restartCount=1))
+    fake.add("/api/v1/namespaces/n/pods/some-pod", status=content["status"])
+    fake.container_logs["n/some-pod/app"] = ["no licence found"]
+    fake.container_logs["n/some-pod/app/previous"] = ["unable to retrieve container logs for containerd://1"]
+    assert explain_namespace(fake, "n")[0].message.endswith("its last lines: no licence found")
+    fake.container_logs["n/some-pod/app"] = ["unable to retrieve container logs for containerd://2"]
+    assert explain_namespace(fake, "n")[0].message == "it ended with Error, exit code 3"

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cluster.client import Answer
 from cluster.errors import OperationError
-from verification.envoy import REFUSED, admits, identity, inbound_cluster, outbound_cluster, refused, sent_to, total
+from verification import envoy
+from verification.envoy import Rules, admits, counted, identity, inbound_cluster, outbound_cluster, parsed, passed_on
 
 from .fake_cluster import FakeCluster
 
@@ -28,8 +30,8 @@ class Sidecar(FakeCluster):
         return self.answer
 
 
-def stats(*values: int) -> str:
-    return json.dumps({"stats": [*({"name": "some", "value": value} for value in values), {"histograms": {}}]})
+def stats(**values: int) -> str:
+    return json.dumps({"stats": [*({"name": n, "value": v} for n, v in values.items()), {"histograms": {}}]})
 
 
 def test_envoys_names_for_both_sides_of_a_call_are_osms() -> None:
@@ -41,53 +43,146 @@ def test_a_pods_identity_is_osms() -> None:
     assert identity("dapr-test", "pythonapp") == "pythonapp.dapr-test.cluster.local"
 
 
-def test_counters_are_added_up_and_histograms_left_out() -> None:
-    sidecar = Sidecar(stats(2, 40))
-    assert total(sidecar, "dapr-test", "nodeapp-1", "a|b") == 42
-    assert sidecar.asked == [("dapr-test", "nodeapp-1", 15000, "/stats?format=json&filter=a%7Cb")]
+def test_counters_are_asked_for_at_once_and_histograms_left_out() -> None:
+    sidecar = Sidecar(stats(one=2, once=40, two=5))
+    assert counted(sidecar, "dapr-test", "nodeapp-1", {"ones": "^on", "twos": "^two$", "none": "x"}) == {
+        "ones": 42,
+        "twos": 5,
+        "none": 0,
+    }
+    path = "/stats?format=json&filter=%28%5Eon%29%7C%28%5Etwo%24%29%7C%28x%29"
+    assert sidecar.asked == [("dapr-test", "nodeapp-1", 15000, path)]
 
 
 def test_an_envoy_that_does_not_know_is_an_error_that_names_its_pod() -> None:
     with pytest.raises(OperationError, match="the Envoy of pod dapr-test/nodeapp-1 answers 503: shutting down"):
-        total(Sidecar("shutting down", 503), "dapr-test", "nodeapp-1", "a")
+        counted(Sidecar("shutting down", 503), "dapr-test", "nodeapp-1", {"a": "a"})
     with pytest.raises(OperationError, match="the Envoy of pod dapr-test/nodeapp-1 answers 404: none"):
         admits(Sidecar("none", 404), "dapr-test", "nodeapp-1", "a")
 
 
-@pytest.mark.parametrize(("by_http", "counter"), [(True, "upstream_rq_total"), (False, "upstream_cx_tx_bytes_total")])
-def test_where_envoys_see_connections_only_bytes_are_counted(by_http: bool, counter: str) -> None:
-    sidecar = Sidecar(stats(7))
-    assert sent_to(sidecar, "dapr-test", "p", "dapr-test/a-dapr|50002", by_http=by_http) == 7
-    ((_, _, _, path),) = sidecar.asked
-    assert path.endswith(counter + "%24")
-    assert "50002%5C." in path or "50002%5C%5C" in path, "the outbound cluster's name is a part of the inbound one's"
-
-
-@pytest.mark.parametrize(
-    "counter",
-    ["http.rds-outbound.50002.no_route", "listener.0.0.0.0_15003.no_filter_chain_match", "network-rbac.denied"],
+# As Envoy 1.36 names them.
+SENT = "cluster.dapr-test/nodeapp-dapr|50002.upstream_rq_total"
+COUNTERS = {
+    "sent": SENT,
+    "tried": "cluster.dapr-test/nodeapp-dapr|50002.upstream_cx_total",
+    "bytes": "cluster.dapr-test/nodeapp-dapr|50002.upstream_cx_tx_bytes_total",
+    "received": "cluster.dapr-test/nodeapp-dapr|50002|local.upstream_rq_total",
+    "no route": "http.mesh-http-conn-manager.rds-outbound.50002.no_route",
+    "no way": "listener.0.0.0.0_15001.no_filter_chain_match",
+    "not of the mesh": "listener.0.0.0.0_15003.no_filter_chain_match",
+    "denied a connection": "network-.rbac.denied",
+    "denied a call": "http.mesh-http-conn-manager.rds-inbound.50002.rbac.denied",
+    "denied for want of a route": "http.mesh-http-conn-manager.rds-inbound.50002.no_route",
+}
+OTHERS = (
+    "http.mesh-http-conn-manager.rds-outbound.80.no_route",
+    "http.mesh-http-conn-manager.rds-outbound.50002.no_route_total",
+    "network-.rbac.allowed",
+    "network-.rbac.shadow_denied",
+    "cluster.dapr-test/nodeapp-dapr|50002.external.upstream_rq_total",
 )
-def test_a_call_that_was_not_let_through_is_counted(counter: str) -> None:
-    assert re.search(REFUSED, counter)
 
 
 @pytest.mark.parametrize(
-    "counter",
+    ("pattern", "means"),
     [
-        "http.rds-outbound.80.no_route",
-        "http.rds-outbound.50002.no_route_total",
-        "listener.0.0.0.0_15001.no_filter_chain_match",
-        "network-rbac.allowed",
-        "network-rbac.shadow_denied",
-        "cluster.dapr-test/nodeapp-dapr|50002.upstream_rq_total",
+        (envoy.sent_counter(outbound_cluster("dapr-test", "nodeapp"), by_http=True), {"sent"}),
+        (envoy.sent_counter(outbound_cluster("dapr-test", "nodeapp"), by_http=False), {"bytes"}),
+        (envoy.tried_counter(outbound_cluster("dapr-test", "nodeapp"), by_http=True), {"sent"}),
+        (envoy.tried_counter(outbound_cluster("dapr-test", "nodeapp"), by_http=False), {"tried"}),
+        (envoy.sent_counter(inbound_cluster("dapr-test", "nodeapp"), by_http=True), {"received"}),
+        (envoy.NO_ROUTE, {"no route"}),
+        (envoy.NO_WAY_OUT, {"no way"}),
+        (envoy.NOT_OF_THE_MESH, {"not of the mesh"}),
+        (envoy.DENIED, {"denied a connection", "denied a call", "denied for want of a route"}),
     ],
 )
-def test_other_counters_are_no_refusals(counter: str) -> None:
-    assert not re.search(REFUSED, counter)
+def test_a_counter_is_known_by_its_name_and_no_other(pattern: str, means: set[str]) -> None:
+    assert {what for what, name in COUNTERS.items() if re.search(pattern, name)} == means
+    assert [name for name in OTHERS if re.search(pattern, name)] == []
 
 
-def test_refusals_are_asked_for_by_their_names() -> None:
-    assert refused(Sidecar(stats(3, 1)), "dapr-test", "p") == 4
+def host(address: str, port: int = 50002, **values: int) -> Any:
+    # A value of 0 is left out, as Envoy does.
+    return {
+        "address": {"socket_address": {"address": address, "port_value": port}},
+        "stats": [{"name": name, **({"value": str(value)} if value else {})} for name, value in values.items()],
+    }
+
+
+def test_connections_that_were_passed_on_to_a_pods_daprd_are_counted_but_for_those_that_failed() -> None:
+    hosts = [
+        host("10.0.0.1", cx_total=5, cx_connect_fail=2),
+        host("10.0.0.2", cx_total=1, cx_connect_fail=0),
+        host("10.0.0.2", 443, cx_total=9),
+        host("10.0.0.3", cx_total=9),
+    ]
+    body = json.dumps(
+        {
+            "cluster_statuses": [
+                {"name": "passthrough-outbound", "host_statuses": hosts},
+                {"name": "dapr-test/nodeapp-dapr|50002", "host_statuses": [host("10.0.0.1", cx_total=9)]},
+                {"name": "empty"},
+            ]
+        }
+    )
+    assert passed_on(Sidecar(body), "dapr-test", "p", {"10.0.0.1", "10.0.0.2"}) == 3 + 1
+    assert passed_on(Sidecar(body), "dapr-test", "p", {"10.0.0.9"}) == 0
+    assert passed_on(Sidecar("{}"), "dapr-test", "p", {"10.0.0.1"}) == 0
+
+
+# --- rules ------------------------------------------------------------------------------------------------------
+
+
+REAL = Path(__file__).parent / "envoys"
+
+
+@pytest.mark.parametrize(
+    ("stage", "app", "ways", "admitted"),
+    [
+        ("locked", "nodeapp", set(), set()),
+        ("locked", "pythonapp", set(), set()),
+        ("smi", "nodeapp", set(), {"pythonapp.dapr-test.cluster.local"}),
+        ("smi", "pythonapp", {"dapr-test/nodeapp-dapr|50002"}, set()),
+        ("permissive", "nodeapp", {"dapr-test/nodeapp-dapr|50002", "dapr-test/pythonapp-dapr|50002"}, None),
+        ("permissive", "pythonapp", {"dapr-test/nodeapp-dapr|50002", "dapr-test/pythonapp-dapr|50002"}, None),
+    ],
+)
+@pytest.mark.parametrize("by_http", [True, False])
+def test_a_real_envoys_rules_are_read(
+    stage: str, app: str, ways: set[str], admitted: set[str] | None, by_http: bool
+) -> None:
+    found = json.loads((REAL / f"{stage}-{app}.json").read_text())
+    rules = parsed(found["listeners"], found["routes"] if by_http else [], by_http=by_http)
+    let_in = None if admitted is None else frozenset(admitted)
+    assert rules == Rules(ways=frozenset(ways), admitted=let_in, listens=True)
+
+
+def test_an_envoy_without_a_listener_lets_nothing_out_and_nobody_in() -> None:
+    nothing = Rules(ways=frozenset(), admitted=frozenset(), listens=False)
+    assert parsed([], [], by_http=True) == nothing
+
+
+def test_without_its_route_a_caller_is_let_in_nowhere() -> None:
+    found = json.loads((REAL / "smi-nodeapp.json").read_text())
+    for table in found["routes"]:
+        for virtual_host in table["route_config"]["virtual_hosts"]:
+            virtual_host.pop("routes", None)
+    assert parsed(found["listeners"], found["routes"], by_http=True).admitted == frozenset()
+    assert parsed(found["listeners"], [], by_http=False).admitted == frozenset({PYTHON})
+
+
+def test_without_its_route_a_caller_has_no_way() -> None:
+    found = json.loads((REAL / "smi-pythonapp.json").read_text())
+    assert parsed(found["listeners"], [], by_http=True).ways == set()
+
+
+def test_a_configuration_that_is_on_its_way_in_or_out_is_not_in_force() -> None:
+    found = json.loads((REAL / "smi-nodeapp.json").read_text())
+    for state in ("warming_state", "draining_state"):
+        moved = [{state: one["active_state"]} for one in found["listeners"]]
+        assert parsed(moved, found["routes"], by_http=True).admitted == frozenset()
 
 
 # --- whom an Envoy admits ---------------------------------------------------------------------------------------
@@ -152,4 +247,4 @@ def test_rules_are_found_however_deep() -> None:
     nested: Any = json.loads(listeners(PYTHON))
     for _ in range(20):
         nested = {"inner": [nested]}
-    assert admitted(json.dumps(nested), PYTHON)
+    assert admitted(json.dumps({"configs": [nested]}), PYTHON)

@@ -113,6 +113,40 @@ def test_what_is_not_overridden_keeps_its_value(further: dict[str, Any], path: s
         assert lookup(helm_values.merged(base, further), parts) == "ours"
 
 
+def test_what_the_mesh_depends_on_is_protected_and_nothing_else() -> None:
+    assert set(helm_values.DAPR_PROTECTED) == {
+        "global.mtls.enabled",
+        "global.tag",
+        "global.registry",
+        "global.imagePullSecrets",
+        "global.actors.enabled",
+        "global.actors.serviceName",
+        "global.scheduler.enabled",
+        "dapr_operator.serviceReconciler.enabled",
+    }
+    assert set(helm_values.OSM_PROTECTED) == {
+        "osm.meshName",
+        "osm.osmNamespace",
+        "osm.image.registry",
+        "osm.sidecarImage",
+        "osm.curlImage",
+        "osm.imagePullSecrets",
+        "osm.enablePermissiveTrafficPolicy",
+        "osm.enableEgress",
+        "osm.outboundIPRangeExclusionList",
+        "osm.outboundPortExclusionList",
+        "osm.trustDomain",
+        "osm.webhookConfigNamePrefix",
+        "osm.caBundleSecretName",
+    }
+    assert set(helm_values.OSM_GONE) == {
+        "osm.osmController.enablePodDisruptionBudget",
+        "osm.injector.enablePodDisruptionBudget",
+        "osm.osmController.autoScale.enable",
+        "osm.injector.autoScale.enable",
+    }
+
+
 @pytest.mark.parametrize("protected", [helm_values.DAPR_PROTECTED, helm_values.OSM_PROTECTED])
 def test_every_protected_key_has_a_reason(protected: dict[str, str]) -> None:
     assert all(len(reason) > 20 for reason in protected.values())

@@ -143,6 +143,36 @@ def test_the_same_problem_is_told_once_while_it_lasts(capsys: pytest.CaptureFixt
     assert [line.partition(", a new pod ")[2] for line in told] == ["gets no daprd and no envoy", "is refused: denied"]
 
 
+def test_pods_that_are_refused_for_what_they_are_are_not_asked_for_again() -> None:
+    said = 'pods "{}" is forbidden: violates PodSecurity "restricted:latest": NET_ADMIN'
+    cluster = InjectingCluster(said.format("dapr-osm-injection-probe-"))
+    with pytest.raises(OperationError) as caught:
+        awaited(cluster, seconds=3600)
+    assert "in dapr-test, where apps are to be, a new pod is refused" in str(caught.value)
+    assert "Trying again can't help." in str(caught.value)
+    assert len(asked(cluster)) == 1
+
+
+def test_a_policys_refusal_has_to_last_and_counts_as_one_whatever_the_probe_is_called(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Naming(InjectingCluster):
+        """Each refusal names the pod of its own ReplicaSet."""
+
+        def exchange(self, *arguments: Any, **more: Any) -> str:
+            answer = super().exchange(*arguments, **more)
+            number = self.created[-1].rpartition("-")[2] if self.created else ""
+            return answer.replace("THE-POD", f"{NAME}-{number}-x7x7x")
+
+    passed = iter(range(0, 10_000, 5))
+    monkeypatch.setattr("steps.injection.time.monotonic", lambda: float(next(passed)))
+    cluster = Naming("pods THE-POD is forbidden: policy p denied request: no")
+    with pytest.raises(OperationError, match="Trying again can't help"):
+        awaited(cluster, seconds=3600)
+    assert len(asked(cluster)) > 1, "it may have been a moment's"
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 def test_every_namespace_is_asked_with_an_image_of_its_own() -> None:
     cluster = InjectingCluster(BOTH)
     bodies: dict[str, Any] = {}

@@ -65,6 +65,12 @@ def test_each_apps_namespace_is_there_once() -> None:
     ]
 
 
+def test_the_state_stores_namespace_is_there_though_no_app_is_in_it() -> None:
+    found = objects(Stage.DAPR, apps={"audit": AUDIT}, credentials=True)
+    assert named(found, "Namespace") == [(None, "dapr-system"), (None, "dapr-test"), (None, "back")]
+    assert ("dapr-test", names.REGISTRY_CREDENTIALS) in named(found, "Secret")
+
+
 def test_a_namespace_that_a_team_brings_is_not_the_stacks_and_what_is_in_it_is() -> None:
     assert namespaces(Stage.DAPR, WHERE, SEVERAL, ("back",)) == ["dapr-system", "dapr-test"]
     found = objects(Stage.DAPR, apps=SEVERAL, existing=("back",), credentials=True)
@@ -98,27 +104,43 @@ def test_an_app_is_a_deployment_and_a_service_where_it_has_one() -> None:
         ("dapr-test", "pythonapp"),
         ("back", "audit"),
     ]
-    with_service = [(app.namespace, app.name) for app in SEVERAL.values() if app.service_port is not None]
-    assert 0 < len(with_service) < len(SEVERAL)
-    assert named(found, "Service") == [("dapr-test", "redis"), *with_service]
+    assert named(found, "Service") == [("dapr-test", "redis"), ("dapr-test", "nodeapp")]
 
 
 @pytest.mark.parametrize("stage", Stage)
-def test_apps_have_accounts_of_their_own_where_the_stage_says_so(stage: Stage) -> None:
-    expected = [(app.namespace, app.name) for app in SEVERAL.values()] if stage.own_service_accounts else []
+def test_apps_have_accounts_of_their_own_once_permissive_mode_is_off(stage: Stage) -> None:
+    own = [("dapr-test", "nodeapp"), ("dapr-test", "pythonapp"), ("back", "audit")]
+    expected = own if stage in (Stage.LOCKED, Stage.SMI) else []
     assert named(objects(stage, apps=SEVERAL), "ServiceAccount") == expected
 
 
 @pytest.mark.parametrize("route", Route)
-def test_a_route_that_needs_a_configuration_has_one_in_each_namespace_of_apps(route: Route) -> None:
-    expected = [home for home in ("dapr-test", "back") if route.configuration(home) is not None]
-    assert [namespace for namespace, _ in named(objects(apps=SEVERAL, route=route), "Configuration")] == expected
+def test_names_that_the_mesh_routes_need_a_configuration_in_each_namespace_of_apps(route: Route) -> None:
+    expected = [(home, "mesh-names") for home in ("dapr-test", "back")] if route is Route.NAME_FORMAT else []
+    assert named(objects(apps=SEVERAL, route=route), "Configuration") == expected
 
 
 @pytest.mark.parametrize("stage", Stage)
 def test_policies_are_at_the_last_stage_only(stage: Stage) -> None:
     found = named(objects(stage), "TrafficTarget") + named(objects(stage), "HTTPRouteGroup")
     assert found == ([("dapr-test", names.TRAFFIC_TARGET), ("dapr-test", names.ROUTES)] if stage is Stage.SMI else [])
+
+
+def test_each_kind_is_named_in_the_version_that_serves_it() -> None:
+    found = objects(apps=SEVERAL, route=Route.NAME_FORMAT, credentials=True)
+    assert {(item.kind, item.api_version) for item in found} == {
+        ("Namespace", "v1"),
+        ("Secret", "v1"),
+        ("Service", "v1"),
+        ("ServiceAccount", "v1"),
+        ("Deployment", "apps/v1"),
+        ("Component", "dapr.io/v1alpha1"),
+        ("Configuration", "dapr.io/v1alpha1"),
+        ("Role", "rbac.authorization.k8s.io/v1"),
+        ("RoleBinding", "rbac.authorization.k8s.io/v1"),
+        ("TrafficTarget", "access.smi-spec.io/v1alpha3"),
+        ("HTTPRouteGroup", "specs.smi-spec.io/v1alpha4"),
+    }
 
 
 @pytest.mark.parametrize("stage", Stage)

@@ -48,6 +48,16 @@ def test_two_stacks_have_two_marks(one: str, other: str) -> None:
 def test_a_long_stacks_mark_still_begins_with_its_name() -> None:
     assert Owner(stack="x" * 100).mark.startswith("x" * 40)
     assert Owner(stack="team/dev").mark.startswith("team-dev-")
+    assert Owner(stack="/Xdev/X").mark.startswith("Xdev-X-")
+
+
+def test_what_stands_on_clusters_is_called_as_earlier_versions_called_it() -> None:
+    assert STACK_LABEL == "dapr-osm/stack"
+    assert KEPT_ANNOTATION == "dapr-osm/there-before"
+
+
+def test_a_mark_that_is_shortened_is_always_the_same_one() -> None:
+    assert Owner(stack=".team/dev_1.").mark == "team-dev-1-e79c0a5c2131"
 
 
 def test_the_mark_is_a_label() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,7 +15,7 @@ from model.chart import ChartPlan, chart_objects
 from model.names import OSM_WEBHOOKS
 from model.owner import KEPT_ANNOTATION, STACK_LABEL, Owner
 from model.versions import OSM_RELEASE
-from preflight.ownership import Claim, Verdict, Wanted, check, recorded_definitions
+from preflight.ownership import Claim, Verdict, Wanted, check
 
 from .fake_cluster import CRDS, MUTATING, FakeCluster
 
@@ -234,10 +233,15 @@ def test_a_definition_of_another_content_is_refused_with_both_mends() -> None:
     assert line.endswith("or remove it if nobody needs it")
 
 
-def test_a_definition_that_the_api_server_would_not_let_us_change_is_of_another_content() -> None:
+@pytest.mark.parametrize("take_over", [False, True])
+def test_a_definition_that_the_api_server_would_not_change_is_refused_even_where_it_may_be_taken_over(
+    take_over: bool,
+) -> None:
     fake = with_definition()
     fake.refused_with["PATCH", f"{CRDS}/{COMPONENTS}"] = 422
-    assert "with another content" in only(fake, claim(definition()))
+    line = only(fake, claim(definition(), take_over_definitions=take_over))
+    assert "can't become the chart's" in line
+    assert "Remove it if nobody needs it" in line
 
 
 def test_one_that_may_be_taken_over_is_and_stays_when_the_stack_goes() -> None:
@@ -455,20 +459,6 @@ def test_a_claim_of_nothing_is_fine_on_any_cluster() -> None:
     fake = with_definition()
     fake.add(DEPLOYMENT)
     assert check(fake, replace(claim(), namespaces=())) == NOTHING
-
-
-@pytest.mark.parametrize(
-    ("commands", "recorded"),
-    [
-        ({}, False),
-        ({"osm-runtime": ""}, False),
-        ({"osm-runtime": "{}"}, False),
-        ({"osm-runtime": json.dumps({"customresourcedefinitions": {}})}, True),
-        ({"dapr-runtime": json.dumps({"customresourcedefinitions": {}})}, False),
-    ],
-)
-def test_an_earlier_run_has_begun_where_the_state_has_its_note(commands: dict[str, str], recorded: bool) -> None:
-    assert recorded_definitions(commands, "osm-runtime") is recorded
 
 
 def test_who_may_not_look_at_what_osm_makes_is_told_by_the_check_of_rights_alone() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,12 +49,33 @@ def test_containers_are_merged_by_name_and_new_ones_come_last() -> None:
     assert second == {"name": "proxy", "image": "proxy:1"}
 
 
-def test_variables_volumes_and_mounts_are_merged_by_what_tells_them_apart() -> None:
-    assert set(MERGE_KEYS) == {"containers", "initContainers", "volumes", "imagePullSecrets", "env", "volumeMounts"}
-    env = merged(POD, {"spec": {"containers": [{"name": "shop", "env": [{"name": "B", "value": "2"}]}]}})
-    assert [one["name"] for one in env["spec"]["containers"][0]["env"]] == ["A", "B"]
-    mounts = merged({"volumeMounts": [{"mountPath": "/a", "name": "x"}]}, {"volumeMounts": [{"mountPath": "/a"}]})
-    assert mounts == {"volumeMounts": [{"mountPath": "/a", "name": "x"}]}
+# Kubernetes' own, by the patchMergeKey tags of its types.
+@pytest.mark.parametrize(
+    ("entries", "key"),
+    [
+        ("containers", "name"),
+        ("initContainers", "name"),
+        ("volumes", "name"),
+        ("imagePullSecrets", "name"),
+        ("env", "name"),
+        ("volumeMounts", "mountPath"),
+    ],
+)
+def test_lists_are_merged_by_what_tells_their_entries_apart(entries: str, key: str) -> None:
+    mine, theirs = [{key: "a", "x": "1"}, {key: "b", "y": "1"}], [{key: "b", "x": "2"}, {key: "c"}]
+    assert merged({entries: mine}, {entries: theirs}) == {
+        entries: [{key: "a", "x": "1"}, {key: "b", "x": "2", "y": "1"}, {key: "c"}]
+    }
+    assert entries in MERGE_KEYS
+
+
+def test_a_list_with_anything_but_objects_in_it_is_a_value() -> None:
+    for theirs in ([{"name": "b"}, "c"], ["c", {"name": "b"}]):
+        assert merged({"volumes": [{"name": "a"}]}, {"volumes": theirs}) == {"volumes": theirs}
+
+
+def test_no_other_list_is_merged() -> None:
+    assert len(MERGE_KEYS) == 6
 
 
 def test_other_lists_are_values() -> None:

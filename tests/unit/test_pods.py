@@ -6,10 +6,19 @@ import time
 
 import pytest
 
-from cluster.errors import VerificationError
+from cluster.errors import ApiError, VerificationError
 from model.expectation import ExpectedApp
 from model.stage import Stage
-from verification.pods import Pods, await_pods, deployment_pods, pod_problems, pod_selector
+from verification.pods import (
+    Pods,
+    await_pods,
+    bare,
+    deployment_pods,
+    pod_problems,
+    pod_selector,
+    restarts,
+    still_there,
+)
 
 from .live_cluster import APP, LiveCluster, in_a_hurry, pod
 from .test_stages import expected_at
@@ -33,6 +42,7 @@ def test_a_surplus_envoy_is_found_out() -> None:
     outside = ExpectedApp(
         name="nodeapp",
         namespace="dapr-test",
+        port=3000,
         container="node",
         containers=("daprd", "node"),
         init_containers=(),
@@ -56,13 +66,13 @@ def test_a_wrong_service_account_is_found_out() -> None:
 
 
 def test_an_unready_container_is_found_out() -> None:
-    assert pod_problems(pod(not_ready=("daprd",)), APP) == ["pod nodeapp-1: 2 of 3 containers are ready"]
+    assert pod_problems(pod(not_ready=("daprd",)), APP) == ["pod nodeapp-1: daprd not ready"]
 
 
 def test_a_pod_that_has_not_started_is_not_ready() -> None:
     new = pod()
     new["status"] = {}
-    assert pod_problems(new, APP) == ["pod nodeapp-1: 0 of 3 containers are ready"]
+    assert pod_problems(new, APP) == ["pod nodeapp-1: daprd, envoy, node not ready"]
 
 
 def test_everything_that_is_wrong_with_a_pod_is_told_at_once() -> None:
@@ -70,12 +80,37 @@ def test_everything_that_is_wrong_with_a_pod_is_told_at_once() -> None:
         "pod nodeapp-1 lacks container daprd",
         "pod nodeapp-1 lacks container envoy",
         "pod nodeapp-1 runs as default instead of nodeapp",
-        "pod nodeapp-1: 1 of 2 containers are ready",
+        "pod nodeapp-1: node not ready",
     ]
 
 
 def test_a_teams_own_container_is_no_problem() -> None:
     assert pod_problems(pod((*APP.containers, "mesh-of-the-team")), APP) == []
+    unready = pod((*APP.containers, "mesh-of-the-team"), not_ready=("mesh-of-the-team",))
+    assert pod_problems(unready, APP) == [], "nor is it ours to wait for"
+
+
+def test_a_sidecar_may_be_an_init_container_that_goes_on() -> None:
+    native = pod(("envoy", "node"), init=("daprd", "osm-init"))
+    native["status"]["initContainerStatuses"] = [{"name": "daprd", "ready": True, "restartCount": 2}]
+    assert pod_problems(native, APP) == []
+    assert restarts(native, APP.containers) == {"daprd": 2, "envoy": 0, "node": 0}
+
+
+def test_restarts_are_counted_for_each_container_that_matters_and_no_other() -> None:
+    four = pod((*APP.containers, "mesh-of-the-team"))
+    for number, status in enumerate(four["status"]["containerStatuses"]):
+        status["restartCount"] = number
+    assert restarts(four, APP.containers) == {"daprd": 0, "envoy": 1, "node": 2}
+
+
+def test_pods_are_the_same_ones_while_their_uids_are() -> None:
+    cluster = LiveCluster(expected_at(Stage.SMI), replicas=2)
+    pods = awaited(cluster)
+    assert still_there(cluster, cluster.expected, pods)
+    cluster.objects[cluster.pod_path("nodeapp", 2)]["metadata"]["uid"] = "another"
+    assert not still_there(cluster, cluster.expected, pods)
+    assert not still_there(cluster, cluster.expected, {**pods, "nodeapp": pods["nodeapp"][:1]})
 
 
 # --- a Deployment's pods ----------------------------------------------------------------------------------------
@@ -87,7 +122,12 @@ def awaited(cluster: LiveCluster) -> Pods:
 
 def test_the_pods_of_every_app_are_found_by_its_id() -> None:
     cluster = LiveCluster(expected_at(Stage.SMI), replicas=2)
-    assert awaited(cluster) == {"nodeapp": ("nodeapp-1", "nodeapp-2"), "pythonapp": ("pythonapp-1", "pythonapp-2")}
+    pods = awaited(cluster)
+    assert {app: [pod.name for pod in group] for app, group in pods.items()} == {
+        "nodeapp": ["nodeapp-1", "nodeapp-2"],
+        "pythonapp": ["pythonapp-1", "pythonapp-2"],
+    }
+    assert pods["nodeapp"][1].address == cluster.address("nodeapp", 2)
 
 
 def test_pods_are_selected_by_all_labels_of_their_deployment() -> None:
@@ -119,7 +159,7 @@ def test_what_is_wrong_is_told_with_the_clusters_own_reasons() -> None:
         awaited(cluster)
     assert str(caught.value).splitlines() == [
         "stage smi: the pods are not as they should be:",
-        "  pod nodeapp-1: 3 of 4 containers are ready",
+        f"  pod nodeapp-1: {status['name']} not ready",
         f"  pod nodeapp-1: container {status['name']}: ImagePullBackOff: no such image",
     ]
 
@@ -138,5 +178,51 @@ def test_pods_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
     in_a_hurry(monkeypatch)
     cluster = Starting(expected_at(Stage.SMI))
-    assert await_pods(cluster, cluster.expected, time.monotonic() + 60)["nodeapp"] == ("nodeapp-1",)
+    (found,) = await_pods(cluster, cluster.expected, time.monotonic() + 60)["nodeapp"]
+    assert found.name == "nodeapp-1"
     assert cluster.looks == 3
+
+
+# --- pods that lack a sidecar -----------------------------------------------------------------------------------
+
+
+def with_app_ids(cluster: LiveCluster) -> LiveCluster:
+    for path, item in cluster.objects.items():
+        if "/pods/" in path:
+            item["metadata"]["annotations"] = {"dapr.io/app-id": item["metadata"]["name"].rpartition("-")[0]}
+    return cluster
+
+
+def strip(cluster: LiveCluster, name: str, *containers: str) -> None:
+    spec = cluster.objects[f"/api/v1/namespaces/dapr-test/pods/{name}"]["spec"]
+    spec["containers"] = [one for one in spec["containers"] if one["name"] not in containers]
+
+
+def test_pods_that_were_made_without_a_sidecar_are_found_with_what_they_lack() -> None:
+    cluster = with_app_ids(LiveCluster(expected_at(Stage.SMI), replicas=2))
+    assert bare(cluster, cluster.expected) == {}
+    strip(cluster, "nodeapp-2", "envoy", "osm-healthcheck")
+    path = "/api/v1/namespaces/dapr-test/pods/nodeapp-2"
+    assert bare(cluster, cluster.expected) == {f"dapr-test/nodeapp-2 uid of {path}": "envoy, osm-healthcheck"}
+    cluster.objects[path]["metadata"]["deletionTimestamp"] = "2024-05-01T12:00:00Z"
+    assert bare(cluster, cluster.expected) == {}, "one that goes is replaced already"
+
+
+def test_pods_of_others_lack_nothing() -> None:
+    cluster = LiveCluster(expected_at(Stage.SMI))
+    strip(cluster, "nodeapp-1", "envoy")
+    assert bare(cluster, cluster.expected) == {}, "it is no app of Dapr's"
+    cluster.objects["/api/v1/namespaces/dapr-test/pods/nodeapp-1"]["metadata"]["annotations"] = {
+        "dapr.io/app-id": "theirs"
+    }
+    assert bare(cluster, cluster.expected) == {}
+
+
+def test_who_may_not_look_finds_none() -> None:
+    cluster = with_app_ids(LiveCluster(expected_at(Stage.SMI)))
+    strip(cluster, "nodeapp-1", "envoy")
+    cluster.refused_with["GET", "/api/v1/namespaces/dapr-test/pods"] = 403
+    assert bare(cluster, cluster.expected) == {}
+    cluster.refused_with["GET", "/api/v1/namespaces/dapr-test/pods"] = 500
+    with pytest.raises(ApiError):
+        bare(cluster, cluster.expected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from model.apps import App
 from model.apps import walkthrough as quickstart
-from model.policies import Call, Policy, calls, smi_objects, walkthrough
+from model.expectation import Expectation, ExpectedApp, NamedCall
+from model.policies import Call, Policy, named_calls, smi_objects, walkthrough
 from model.route import Route
 from model.stage import Stage
 from verification.policies import POLICY_PATHS
@@ -134,6 +136,36 @@ def test_a_policy_of_one_caller_is_not_changed_by_another() -> None:
 
 
 # --- calls ------------------------------------------------------------------------------------------------------
+
+
+def calls(stage: Stage, apps: Mapping[str, App], policies: Sequence[Policy]) -> Mapping[Call, bool]:
+    """Every call that there could be, and whether a stage lets it pass."""
+    expected = Expectation(
+        stack="dev",
+        stage=stage.value,
+        apps=tuple(
+            ExpectedApp(
+                name=one.name,
+                namespace=one.namespace,
+                port=one.port,
+                container=one.container,
+                containers=(),
+                init_containers=(),
+                service_account=one.name,
+            )
+            for one in apps.values()
+        ),
+        named=tuple(
+            NamedCall(policy=name, source=call.source, destination=call.destination)
+            for call, name in named_calls(policies).items()
+        ),
+        named_pass=stage.policies,
+        through_envoys=stage.meshed,
+        by_http=True,
+        policies=() if stage.enforces else None,
+        seconds=1,
+    )
+    return expected.calls
 
 
 def called(stage: Stage, *policies: Policy) -> dict[str, bool]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.errors import ApiError, OperationError
-from model.helm_values import SchedulerStorage
-from model.names import Namespaces
-from model.owner import STACK_LABEL, Owner
+from cluster.errors import ApiError
+from model.owner import STACK_LABEL
 from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
-from preflight.preconditions import check, others_problems, root_key_problems, storage_problems
+from preflight import preconditions
+from preflight.checks import CHECKS, examine
+from preflight.finding import Level
+from preflight.subject import Subject
 
 from .fake_cluster import FakeCluster
+from .subjects import OWNER, lines, subject, told
 
 DEFAULT_CLASS = {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
 CLASSES = "/apis/storage.k8s.io/v1/storageclasses"
-THREE = DAPR_RELEASES["1.18.2"]
-# As 1.14 was, which had one scheduler.
-ONE = replace(THREE, schedulers=1)
 CLAIMS = "/api/v1/namespaces/dapr-system/persistentvolumeclaims"
-VOLUMES = SchedulerStorage(in_memory=False, storage_class="")
-MEMORY = SchedulerStorage(in_memory=True, storage_class="")
-NAMESPACES = Namespaces()
-OWNER = Owner(stack="dev")
+VOLUMES: dict[str, Any] = {}
+MEMORY: dict[str, Any] = {"inMemoryStorage": True}
 BUNDLE = "/api/v1/namespaces/dapr-system/configmaps/dapr-trust-bundle"
+OF_CLUSTER = tuple(check for check in CHECKS if check.name in ("storage", "others", "root-key"))
 
 # A throw-away self-signed certificate, as `openssl req -x509 -newkey ed25519` makes it; its key is gone.
 ED25519 = """\
@@ -54,29 +51,36 @@ def with_classes(**classes: dict[str, Any]) -> FakeCluster:
     return fake
 
 
-def checked(fake: FakeCluster, version: str, storage: SchedulerStorage = MEMORY) -> list[str]:
+def about(fake: FakeCluster, version: str = DEFAULT_DAPR_VERSION, **storage: Any) -> Subject:
+    """A stack whose scheduler is told this of its storage."""
+    values = {"dapr_scheduler": {"cluster": storage}} if storage else {}
+    return subject(fake, daprVersion=version, daprValues=values)
+
+
+def checked(fake: FakeCluster, version: str, storage: dict[str, Any] = MEMORY) -> list[str]:
     """What is wrong, a line each."""
-    arguments: dict[str, Any] = {"namespaces": NAMESPACES, "owner": OWNER, "scheduler_storage": storage}
     try:
-        check(fake, release=DAPR_RELEASES[version], **arguments)
-    except OperationError as error:
-        head, *problems = str(error).split("\n  ")
-        assert head == "this stack can't be brought to this cluster as it is:"
-        return problems
+        found = examine(about(fake, version, **storage), OF_CLUSTER)
     finally:
         assert {method for method, _ in fake.requests} <= {"GET"}, "a check changes nothing"
-    return []
+    return [str(one.finding) for one in found if one.finding.level is Level.BREAKS]
+
+
+def storage_problems(fake: FakeCluster, storage_class: str = "", version: str = DEFAULT_DAPR_VERSION) -> list[str]:
+    """What is wrong with the storage alone."""
+    given = {"storageClassName": storage_class} if storage_class else {}
+    return lines(told(preconditions.storage, about(fake, version, **given)))
 
 
 # --- storage ----------------------------------------------------------------------------------------------------
 
 
 def test_a_default_storage_class_is_all_that_the_scheduler_needs() -> None:
-    assert storage_problems(with_classes(slow={}, fast=DEFAULT_CLASS), THREE, "dapr-system", "") == []
+    assert storage_problems(with_classes(slow={}, fast=DEFAULT_CLASS)) == []
 
 
 def test_a_cluster_without_any_storage_class_is_refused_with_both_mends() -> None:
-    (line,) = storage_problems(FakeCluster(), THREE, "dapr-system", "")
+    (line,) = storage_problems(FakeCluster())
     assert line.startswith(
         "Dapr's scheduler wants volumes, and the cluster has no default StorageClass. There is none."
     )
@@ -86,7 +90,7 @@ def test_a_cluster_without_any_storage_class_is_refused_with_both_mends() -> Non
 
 def test_a_default_may_be_marked_as_it_was_in_the_beginning() -> None:
     before = {"annotations": {"storageclass.beta.kubernetes.io/is-default-class": "true"}}
-    assert storage_problems(with_classes(fast=before), THREE, "dapr-system", "") == []
+    assert storage_problems(with_classes(fast=before)) == []
 
 
 @pytest.mark.parametrize(
@@ -100,20 +104,83 @@ def test_a_default_may_be_marked_as_it_was_in_the_beginning() -> None:
     ],
 )
 def test_a_cluster_without_a_default_is_refused_and_its_classes_are_named(metadata: dict[str, Any]) -> None:
-    (line,) = storage_problems(with_classes(slow=metadata, fast={}), THREE, "dapr-system", "")
+    (line,) = storage_problems(with_classes(slow=metadata, fast={}))
     assert "has no default StorageClass. There are fast, slow. Make one the default" in line
 
 
 def test_a_storage_class_that_is_named_needs_not_be_the_default() -> None:
-    assert storage_problems(with_classes(slow={}), THREE, "dapr-system", "slow") == []
+    assert storage_problems(with_classes(slow={}), "slow") == []
 
 
 @pytest.mark.parametrize(("there", "says"), [({"fast": DEFAULT_CLASS}, "There are fast."), ({}, "There is none.")])
 def test_a_named_storage_class_that_is_missing_is_refused(there: dict[str, Any], says: str) -> None:
-    (line,) = storage_problems(with_classes(**there), THREE, "dapr-system", "slow")
+    (line,) = storage_problems(with_classes(**there), "slow")
     assert line.startswith(
         f"Dapr's scheduler wants volumes of the StorageClass slow, which does not exist. {says} Mend"
     )
+
+
+@pytest.mark.parametrize("version", [version for version, release in DAPR_RELEASES.items() if release.scheduler])
+def test_memory_is_offered_where_the_releases_chart_takes_it(version: str) -> None:
+    (line,) = storage_problems(FakeCluster(), version=version)
+    assert ("inMemoryStorage" in line) is (version != "1.16.0"), "its chart fails with it"
+
+
+# --- who makes volumes ------------------------------------------------------------------------------------------
+
+
+def provisioned_by(name: str, *drivers: str) -> FakeCluster:
+    """A default class of this provisioner, on a cluster with these CSI drivers."""
+    fake = with_classes(fast=DEFAULT_CLASS)
+    fake.objects[f"{CLASSES}/fast"]["provisioner"] = name
+    for driver in drivers:
+        fake.add(f"/apis/storage.k8s.io/v1/csidrivers/{driver}")
+    return fake
+
+
+@pytest.mark.parametrize(
+    ("provisioner", "driver"),
+    [
+        ("ebs.csi.aws.com", "ebs.csi.aws.com"),
+        ("kubernetes.io/aws-ebs", "ebs.csi.aws.com"),
+        ("kubernetes.io/azure-disk", "disk.csi.azure.com"),
+        ("rook-ceph.rbd.csi.ceph.com", "rook-ceph.rbd.csi.ceph.com"),
+    ],
+)
+def test_a_class_whose_driver_is_missing_makes_no_volumes(provisioner: str, driver: str) -> None:
+    (line,) = storage_problems(provisioned_by(provisioner, "other.csi.example"))
+    assert f"has its volumes from the driver {driver}, which this cluster does not have" in line
+    assert "Install the driver." in line
+    assert storage_problems(provisioned_by(provisioner, driver)) == []
+
+
+def test_a_driver_is_known_by_a_node_or_by_a_volume_too() -> None:
+    on_node = provisioned_by("a.csi.example")
+    on_node.add("/apis/storage.k8s.io/v1/csinodes/n", spec={"drivers": [{"name": "a.csi.example"}]})
+    made = provisioned_by("a.csi.example")
+    made.add("/api/v1/persistentvolumes/v", metadata={"annotations": {preconditions.PROVISIONED_BY: "a.csi.example"}})
+    hidden = provisioned_by("a.csi.example")
+    hidden.refused_with["GET", "/apis/storage.k8s.io/v1/csinodes"] = 403
+    for fake in (on_node, made, hidden):
+        assert storage_problems(fake) == []
+
+
+@pytest.mark.parametrize("provisioner", ["rancher.io/local-path", "k8s.io/minikube-hostpath", ""])
+def test_who_provisions_without_being_a_driver_registers_nowhere(provisioner: str) -> None:
+    assert storage_problems(provisioned_by(provisioner)) == []
+
+
+@pytest.mark.parametrize(("free", "fits"), [(0, False), (2, False), (3, True)])
+def test_volumes_that_are_made_by_hand_are_counted(free: int, fits: bool) -> None:
+    fake = provisioned_by("kubernetes.io/no-provisioner")
+    for number in range(free):
+        path = f"/api/v1/persistentvolumes/v{number}"
+        fake.add(path, spec={"storageClassName": "fast"}, status={"phase": "Available"})
+    fake.add("/api/v1/persistentvolumes/taken", spec={"storageClassName": "fast"}, status={"phase": "Bound"})
+    fake.add("/api/v1/persistentvolumes/other", spec={"storageClassName": "slow"}, status={"phase": "Available"})
+    found = storage_problems(fake)
+    assert (found == []) is fits
+    assert fits or f"{free} of the 3" in found[0]
 
 
 def claimed(*phases: str | None, name: str = "dapr-scheduler-data-dir-dapr-scheduler-server") -> FakeCluster:
@@ -124,22 +191,23 @@ def claimed(*phases: str | None, name: str = "dapr-scheduler-data-dir-dapr-sched
 
 
 def test_claims_that_have_their_volumes_already_need_no_class() -> None:
-    assert storage_problems(claimed("Bound", "Bound", "Bound"), THREE, "dapr-system", "") == []
-    assert storage_problems(claimed("Bound"), ONE, "dapr-system", "gone") == []
+    assert storage_problems(claimed("Bound", "Bound", "Bound")) == []
+    assert storage_problems(claimed("Bound", "Bound", "Bound", "Bound"), "gone") == []
 
 
 def test_a_release_with_more_schedulers_than_there_are_claims_needs_a_class() -> None:
-    assert len(storage_problems(claimed("Bound"), THREE, "dapr-system", "")) == 1
+    assert len(storage_problems(claimed("Bound"))) == 1
 
 
 @pytest.mark.parametrize("phases", [("Pending",), ("Bound", "Pending"), ("Bound", "Lost"), ("Bound", None)])
 def test_claims_that_wait_for_volumes_do(phases: tuple[str | None, ...]) -> None:
-    assert len(storage_problems(claimed(*phases), THREE, "dapr-system", "")) == 1
+    assert len(storage_problems(claimed(*phases))) == 1
 
 
 def test_other_claims_and_those_of_other_namespaces_say_nothing() -> None:
-    assert len(storage_problems(claimed("Bound", name="data"), THREE, "dapr-system", "")) == 1
-    assert len(storage_problems(claimed("Bound"), THREE, "dapr", "")) == 1
+    assert len(storage_problems(claimed("Bound", name="data"))) == 1
+    elsewhere = subject(claimed("Bound", "Bound", "Bound"), daprNamespace="dapr")
+    assert len(told(preconditions.storage, elsewhere)) == 1
 
 
 @pytest.mark.parametrize("version", [version for version, release in DAPR_RELEASES.items() if release.scheduler])
@@ -171,7 +239,7 @@ def workload(
 
 
 def others(fake: FakeCluster) -> list[str]:
-    return others_problems(fake, DAPR_RELEASES["1.16.0"], OWNER)
+    return lines(told(preconditions.other_apps, about(fake, "1.16.0")))
 
 
 def test_an_app_of_other_peoples_would_lose_its_service() -> None:
@@ -270,7 +338,7 @@ def test_what_is_no_certificate_is_no_such_key(certificate: str | None) -> None:
 @given(st.text())
 def test_no_certificate_makes_the_check_itself_fail(text: str) -> None:
     certificate = f"-----BEGIN CERTIFICATE-----{text}-----END CERTIFICATE-----"
-    assert isinstance(root_key_problems(with_root(certificate), DAPR_RELEASES["1.12.0"], "dapr-system"), list)
+    assert len(told(preconditions.root_key, about(with_root(certificate), "1.12.0"))) <= 1
 
 
 def test_without_dapr_there_is_no_key_yet() -> None:
@@ -319,8 +387,8 @@ def test_who_may_not_look_at_storage_is_told_by_the_check_of_rights_alone(path: 
 def test_any_other_refusal_is_an_error() -> None:
     fake = FakeCluster()
     fake.refused_with["GET", CLASSES] = 500
-    with pytest.raises(OperationError, match="500"):
-        check(fake, release=THREE, namespaces=NAMESPACES, owner=Owner(stack="dev"), scheduler_storage=VOLUMES)
+    with pytest.raises(ApiError, match="500"):
+        checked(fake, DEFAULT_DAPR_VERSION, VOLUMES)
 
 
 @pytest.mark.parametrize("path", [CLASSES, "/apis/apps/v1/deployments", BUNDLE])
@@ -335,4 +403,4 @@ def test_a_cluster_that_fails_is_no_verdict() -> None:
     fake = with_root(ED25519)
     fake.refused_with["GET", BUNDLE] = 500
     with pytest.raises(ApiError):
-        check(fake, release=DAPR_RELEASES["1.12.0"], namespaces=NAMESPACES, scheduler_storage=MEMORY, owner=OWNER)
+        checked(fake, "1.12.0")

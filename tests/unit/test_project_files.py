@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import re
+import runpy
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from environments import ORDER, stack_file, stack_files
 from model import versions
-from settings import KEYS, PROJECT, ROOT, SECRET_KEYS, Chart, declared_defaults, documents, parse
+from settings import KEYS, PROJECT, ROOT, SECRET_KEYS, VERSION, Chart, declared_defaults, documents, parse
 
+METADATA = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TYPES = {"string": str, "integer": int, "boolean": bool, "array": list, "object": dict}
+
+
+STACK_FILES = sorted(path.name for path in ROOT.glob("Pulumi.*.yaml"))
 
 
 def content(name: str) -> dict[str, Any]:
@@ -26,9 +34,44 @@ def stack_config(name: str) -> dict[str, Any]:
     return {key.removeprefix(f"{PROJECT}:"): value for key, value in content(name)["config"].items()}
 
 
-@pytest.mark.parametrize("path", documents.written(), ids=lambda path: path.name)
+WRITTEN = [ROOT / "Pulumi.yaml", ROOT / "docs" / "settings.md"]
+
+
+@pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.name)
 def test_what_is_written_from_the_declarations_is_committed(path: Path) -> None:
+    assert list(documents.written()) == WRITTEN
     assert path.read_text() == documents.written()[path], "run make docs"
+
+
+def test_every_table_is_written_anew_and_nothing_else_of_the_page() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text()
+    emptied = re.sub(r"(<!-- (?!end of)(.+?) -->\n)(?:\|.*\n)+(<!-- end of \2 -->)", r"\1\3", page)
+    assert len(emptied) < len(page) / 2
+    assert documents.with_tables(emptied) == page
+    assert page.count("<!-- end of ") == len(documents.tables())
+
+
+def test_only_what_is_no_longer_right_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    schema, tables = tmp_path / "Pulumi.yaml", tmp_path / "settings.md"
+    monkeypatch.setattr(documents, "SCHEMA", schema)
+    monkeypatch.setattr(documents, "TABLES", tables)
+    for copy, path in zip((schema, tables), WRITTEN, strict=True):
+        copy.write_text(path.read_text())
+    assert documents.write() == []
+    schema.write_text(schema.read_text().replace("default: smi", "default: dapr"))
+    assert documents.write() == [schema]
+    assert schema.read_text() == WRITTEN[0].read_text()
+    tables.write_text(tables.read_text().replace("| `smi` |", "| `dapr` |"))
+    assert documents.write() == [tables]
+    assert tables.read_text() == WRITTEN[1].read_text()
+
+
+def test_make_docs_says_what_it_has_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(documents, "write", lambda: [ROOT / "Pulumi.yaml", ROOT / "docs" / "settings.md"])
+    runpy.run_module("settings", run_name="__main__")
+    assert capsys.readouterr().out == "Pulumi.yaml is written anew.\ndocs/settings.md is written anew.\n"
 
 
 def test_pulumi_yaml_declares_exactly_the_keys_that_the_program_reads() -> None:
@@ -73,21 +116,49 @@ def test_the_defaults_with_a_password_are_a_config_that_works() -> None:
     assert parse({"redisPassword": "x"}).stage.value == declared_defaults()["stage"]
 
 
-@pytest.mark.parametrize("name", ["Pulumi.dev.yaml", "Pulumi.lab.yaml"])
+@pytest.mark.parametrize("name", STACK_FILES)
 def test_a_stack_file_sets_only_known_keys(name: str) -> None:
     assert set(stack_config(name)) <= set(KEYS)
     assert all(key.startswith(f"{PROJECT}:") for key in content(name)["config"])
 
 
-@pytest.mark.parametrize("name", ["Pulumi.dev.yaml", "Pulumi.lab.yaml"])
-def test_a_stack_file_holds_no_secret_and_no_salt(name: str) -> None:
-    assert set(content(name)) == {"config"}, "an encryptionsalt belongs to one person's passphrase"
-    assert not set(SECRET_KEYS) & set(stack_config(name))
-    assert "secure:" not in (ROOT / name).read_text()
+@pytest.mark.parametrize("name", STACK_FILES)
+def test_a_stack_file_holds_no_secret_in_the_clear(name: str) -> None:
+    config = stack_config(name)
+    assert all(set(config[key]) == {"secure"} for key in SECRET_KEYS if key in config)
 
 
-def test_the_dev_stack_is_the_walkthroughs_end_with_everything_at_its_default() -> None:
-    assert stack_config("Pulumi.dev.yaml") == {"stage": "smi"}
+def test_the_labs_stack_file_holds_no_salt() -> None:
+    assert set(content("Pulumi.lab.yaml")) == {"config"}, "an encryptionsalt belongs to one lab's passphrase"
+    assert "secure:" not in (ROOT / "Pulumi.lab.yaml").read_text()
+
+
+def test_every_environment_has_a_stack_file_and_only_they_and_the_lab_have_one() -> None:
+    assert set(STACK_FILES) == {stack_file(stack).name for stack in (*ORDER, "lab")}
+
+
+@pytest.mark.parametrize("stack", ORDER)
+def test_an_environments_file_is_a_config_that_works(stack: str) -> None:
+    stack_files.check(stack_config(stack_file(stack).name))
+
+
+def test_every_environment_after_the_first_names_a_cluster_of_its_own_and_its_versions() -> None:
+    configs = [stack_config(stack_file(stack).name) for stack in ORDER[1:]]
+    assert len({config["kubeContext"] for config in configs}) == len(configs), "or a stack could meet another's cluster"
+    for config in configs:
+        assert {"stage", "daprVersion", "redisImage"} <= set(config), "what a promotion moves is there to be seen"
+
+
+def test_the_last_environment_is_protected_and_comes_from_one_registry() -> None:
+    config = stack_config(stack_file(ORDER[-1]).name)
+    assert config["protect"] is True
+    keys = ("daprChart", "osmChart", "daprRegistry", "osmRegistry", *(key for key in KEYS if key.endswith("Image")))
+    assert len({config[key].removeprefix("oci://").partition("/")[0] for key in keys}) == 1
+
+
+def test_the_first_environment_is_the_walkthroughs_end_with_everything_at_its_default() -> None:
+    config = {key: value for key, value in stack_config("Pulumi.dev.yaml").items() if key not in SECRET_KEYS}
+    assert config == {"stage": "smi"}
 
 
 def test_the_lab_stack_only_says_where_things_come_from_and_how_big_they_are() -> None:
@@ -146,3 +217,37 @@ def test_the_lab_stacks_values_override_nothing_that_the_mesh_depends_on() -> No
         given = parse({**config, **charts, "redisPassword": "x", "daprVersion": version})
         assert given.osm_values == config["osmValues"]
         assert given.dapr_values == {}, "Dapr runs as its chart says, the scheduler's volumes included"
+
+
+def test_the_newest_kubernetes_that_was_tried_is_the_labs_and_the_oldest_is_what_readers_are_told() -> None:
+    (line,) = [
+        one for one in (ROOT / "lab/go/kubernetes/go.mod").read_text().splitlines() if "k8s.io/kubernetes v" in one
+    ]
+    major, minor, _ = line.split("k8s.io/kubernetes v")[1].split()[0].split(".")
+    assert versions.KUBERNETES.newest == (int(major), int(minor))
+    assert f"Kubernetes {'.'.join(map(str, versions.KUBERNETES.oldest))} or later" in (ROOT / "README.md").read_text()
+
+
+# --- the project's own metadata -----------------------------------------------------------------------------------
+
+
+def test_the_programs_version_is_its_metadatas_and_the_changelog_says_what_it_brings() -> None:
+    assert METADATA["version"] == VERSION
+    release, _, unreleased = VERSION.partition(".dev")
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[0] == (f"Unreleased ({release})" if unreleased else release)
+
+
+def test_the_metadata_agrees_with_what_else_says_the_same() -> None:
+    assert METADATA["name"] == PROJECT
+    assert METADATA["requires-python"] == ">=3.11"
+    assert "Apache License" in (ROOT / METADATA["license-files"][0]).read_text()
+    assert (ROOT / METADATA["readme"]).exists()
+
+
+def test_a_commit_meets_the_same_gates_as_everybody() -> None:
+    (repository,) = content(".pre-commit-config.yaml")["repos"]
+    (hook,) = repository["hooks"]
+    assert hook["entry"] == "make lint"
+    recipe = (ROOT / "Makefile").read_text().partition("\nlint: ")[2].partition("\n\n")[0]
+    assert re.findall(r"-m ([a-z]+(?: [a-z]+)?)", recipe) == ["ruff format", "ruff check", "mypy"]

@@ -295,8 +295,8 @@ def test_the_same_calls_print_the_same_in_whatever_order(calls: list[tuple[str, 
 
 
 def printed(result: str) -> list[list[str]]:
-    found: list[list[str]] = json.loads(result)["calls"]
-    return found
+    callers: dict[str, list[str]] = json.loads(result)["callers"]
+    return sorted([source, destination] for destination, sources in callers.items() for source in sources)
 
 
 def test_who_may_not_ask_envoys_gives_them_time_instead(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,14 +12,17 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster.errors import ApiError
 from model.names import Namespaces
 from model.route import Route
 from model.stage import Stage
 from model.verify_level import VerifyLevel
 from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
-from preflight import deployer, rights
+from preflight import deployer, report, rights
+from preflight.checks import CHECKS
+from preflight.finding import Found
 from preflight.needs import ROWS, Made, Plan, Right, Role, granted_by, needed, parsed
-from preflight.rights import Answers, asks, missing, problem
+from preflight.rights import Answers, asks, find, missing
 
 from .fake_cluster import REVIEWS, FakeCluster
 
@@ -30,6 +33,7 @@ CLUSTER_ADMIN: list[Rule] = [
     {"nonResourceURLs": ["*"], "verbs": ["*"]},
 ]
 PLAN = deployer.plan()
+ASKING = next(check for check in CHECKS if check.name == "rights")
 
 
 def rules_of(text: str) -> list[Rule]:
@@ -75,6 +79,12 @@ def covers(rule: Rule, asked: Mapping[str, Any]) -> bool:
         and bool({"*", resource} & set(rule.get("resources", ())))
         and (not rule.get("resourceNames") or asked.get("name") in rule["resourceNames"])
     )
+
+
+def problem(cluster: FakeCluster, needed_: Sequence[Right]) -> str | None:
+    """What an ``up`` is refused with."""
+    found = [Found(check=ASKING, finding=finding) for finding in find(cluster, needed_)]
+    return report.refusal(found, "dev", preview=False)
 
 
 def without(rules: Iterable[Rule], resource: str, *verbs: str) -> list[Rule]:
@@ -336,10 +346,19 @@ def test_paths_of_the_api_server_are_asked_for_as_such() -> None:
     assert missing(RbacCluster([{**CLUSTER_ADMIN[0], "verbs": ["get"]}]), found) == found
 
 
-def test_where_no_such_questions_are_taken_nothing_is_said() -> None:
+@pytest.mark.parametrize("status", [403, 404, 405])
+def test_where_no_such_questions_are_taken_nothing_is_said(status: int) -> None:
     cluster = RbacCluster()
-    cluster.refused_with["POST", f"/apis/authorization.k8s.io/v1{REVIEWS[0]}"] = 403
+    cluster.refused_with["POST", f"/apis/authorization.k8s.io/v1{REVIEWS[0]}"] = status
     assert problem(cluster, needed(PLAN)) is None
+
+
+@pytest.mark.parametrize("status", [401, 500, 503])
+def test_an_api_server_that_fails_has_not_said_that_nothing_is_lacking(status: int) -> None:
+    cluster = RbacCluster()
+    cluster.refused_with["POST", f"/apis/authorization.k8s.io/v1{REVIEWS[0]}"] = status
+    with pytest.raises(ApiError, match=str(status)):
+        problem(cluster, needed(PLAN))
 
 
 SOME = st.sampled_from(["a", "b"])

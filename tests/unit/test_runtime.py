@@ -9,9 +9,10 @@ import pytest
 
 from cluster.client import Object
 from cluster.errors import OperationError
+from model.arguments import RuntimeObjects
 from model.owner import STACK_LABEL, Owner
 from steps import runtime
-from steps.runtime import RuntimeObjects, mark, ours, record, remove, withdraw_webhooks
+from steps.runtime import in_namespace, mark, ours, record, remove, withdraw_webhooks
 
 from .fake_cluster import CRDS, MUTATING, VALIDATING, FakeCluster
 
@@ -35,9 +36,9 @@ def objects(
 ) -> RuntimeObjects:
     return RuntimeObjects(
         namespace=namespace,
-        definitions=list(definitions),
-        cluster_wide=cluster_wide or {},
-        namespaced=namespaced or {},
+        definitions=definitions,
+        cluster_wide={kind: tuple(names) for kind, names in (cluster_wide or {}).items()},
+        namespaced={kind: tuple(names) for kind, names in (namespaced or {}).items()},
     )
 
 
@@ -85,7 +86,8 @@ def recorded(fake: FakeCluster, wanted: RuntimeObjects, previous: str | None = N
 
 def as_recorded(*foreign: str) -> str:
     """What record prints where just these of the wanted objects were there."""
-    return json.dumps({kind: {name: name in foreign for name in names} for kind, names in WANTED.by_kind.items()})
+    by_kind = {**WANTED.cluster_wide, "customresourcedefinitions": WANTED.definitions}
+    return json.dumps({kind: {name: name in foreign for name in names} for kind, names in by_kind.items()})
 
 
 RECORDED = as_recorded(ROUTES)
@@ -332,8 +334,8 @@ def test_without_a_star_a_name_is_the_whole_name() -> None:
     for name in ("data", "data-0"):
         fake.add(f"{CLAIMS}/{name}")
     wanted = objects(namespaced={"persistentvolumeclaims": ["data"]}, namespace="dapr-system")
-    assert list(wanted.in_namespace(fake)) == [f"{CLAIMS}/data"]
-    assert list(wanted.in_namespace(FakeCluster())) == [], "only what is there"
+    assert list(in_namespace(fake, wanted)) == [f"{CLAIMS}/data"]
+    assert list(in_namespace(FakeCluster(), wanted)) == [], "only what is there"
 
 
 def test_a_name_and_a_star_may_stand_side_by_side() -> None:
@@ -341,7 +343,7 @@ def test_a_name_and_a_star_may_stand_side_by_side() -> None:
     for name in ("data", "more-0"):
         fake.add(f"{CLAIMS}/{name}")
     wanted = objects(namespaced={"persistentvolumeclaims": ["data", "more-*"]}, namespace="dapr-system")
-    assert list(wanted.in_namespace(fake)) == [f"{CLAIMS}/data", f"{CLAIMS}/more-0"]
+    assert list(in_namespace(fake, wanted)) == [f"{CLAIMS}/data", f"{CLAIMS}/more-0"]
 
 
 # --- workloads that an interrupted run has left -----------------------------------------------------------------
@@ -430,13 +432,3 @@ def test_webhooks_of_this_stack_are_withdrawn_before_whoever_answers_them_goes()
     }
     withdraw_webhooks(fake, named, OWNER)
     assert fake.deleted == [f"{MUTATING}/ours", f"{VALIDATING}/ours"]
-
-
-# --- arguments --------------------------------------------------------------------------------------------------
-
-
-def test_arguments_are_read_as_the_component_writes_them() -> None:
-    text = json.dumps({"definitions": ["a.b.c"], "clusterWide": {"kinds": ["x"]}, "namespaced": {"secrets": ["y"]}})
-    assert RuntimeObjects.from_json(NAMESPACE, text) == objects(
-        "a.b.c", cluster_wide={"kinds": ["x"]}, namespaced={"secrets": ["y"]}
-    )

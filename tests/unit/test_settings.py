@@ -129,7 +129,7 @@ def test_an_image_is_named_as_container_clients_name_it(name: str) -> None:
 
 
 def test_every_image_setting_reaches_its_own_field() -> None:
-    images = parsed(
+    found = parsed(
         daprRegistry="r/dapr",
         osmRegistry="r/osm",
         envoyImage="r/envoy:1",
@@ -137,16 +137,15 @@ def test_every_image_setting_reaches_its_own_field() -> None:
         redisImage="r/redis:1",
         nodeAppImage="r/node:1",
         pythonAppImage="r/python:1",
-    ).images
-    assert images == settings.Images(
+    )
+    assert found.images == settings.Images(
         dapr_registry="r/dapr",
         osm_registry="r/osm",
         envoy="r/envoy:1",
         curl="r/curl:1",
         redis="r/redis:1",
-        node_app="r/node:1",
-        python_app="r/python:1",
     )
+    assert (found.apps["nodeapp"].image, found.apps["pythonapp"].image) == ("r/node:1", "r/python:1")
 
 
 def test_an_image_left_empty_is_the_charts_own() -> None:
@@ -208,6 +207,10 @@ def test_the_settings_say_only_whether_there_are_credentials() -> None:
             KNOWN_RELEASES,
             'Did you mean "1.18.2"?',
         ),
+        # As a number of two parts, of which several releases are as near.
+        ("daprVersion", "1.12", KNOWN_RELEASES, 'Did you mean "1.12.0"?'),
+        ("daprVersion", "1.16", KNOWN_RELEASES, 'Did you mean "1.16.0"?'),
+        ("daprVersion", "1.17.1", KNOWN_RELEASES, 'Did you mean "1.17.5"?'),
         ("daprVersion", "latest", KNOWN_RELEASES, "Set one of them."),
         ("portScope", "pods", "is not one of mesh, pod", 'Did you mean "pod"?'),
         ("exclusions", "minimum", "is not one of page, minimal", 'Did you mean "minimal"?'),

@@ -186,3 +186,33 @@ def test_secrets_are_taken_for_encrypted_unless_said_otherwise() -> None:
 @pytest.mark.parametrize("given", [False, "false"])
 def test_a_level_that_yaml_took_for_a_flag_is_asked_about(given: Any) -> None:
     assert only_problem(verify=given).endswith('Did you mean "off", in quotes?')
+
+
+@pytest.mark.parametrize(("given", "near"), [("on", None), (True, None), ("pod", '"pods"')])
+def test_another_word_is_not_taken_for_off(given: Any, near: str | None) -> None:
+    line = only_problem(verify=given)
+    assert "quotes" not in line
+    assert line.endswith(f"Did you mean {near}?" if near else "Set one of them.")
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        ("45s", "45"),
+        ("45 sec", "45"),
+        ("5m", "300"),
+        ("2 min", "120"),
+        ("1h", "3600"),
+        (" 5m ", "300"),
+        ("29s", None),
+        ("61m", None),
+        ("2h", None),
+        ("60d", None),
+        ("300ms", None),
+        ("m", None),
+        ("x5m", None),
+    ],
+)
+def test_a_duration_is_taken_for_the_seconds_that_it_means(given: str, seconds: str | None) -> None:
+    line = only_problem(timeoutSeconds=given)
+    assert line.endswith(f"Did you mean {seconds}?" if seconds else "Set for example 30.")

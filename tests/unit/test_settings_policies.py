@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from model.policies import Policy, walkthrough
 from model.versions import DAPR_RELEASES
 from settings import POLICY_KEYS
+from settings.expressions import fault_of
 
 from .config import only_problem, parsed, refused
 
@@ -35,6 +37,13 @@ def problem(version: str = "1.18.2", /, **given_policies: Any) -> str:
 @pytest.mark.parametrize("none", [{}, "{}", None])
 def test_without_policies_of_its_own_a_stack_has_the_pages(none: Any) -> None:
     assert parsed(policies=none).policies == walkthrough()
+
+
+def test_what_is_not_said_of_the_pages_policy_stays_the_pages() -> None:
+    before = walkthrough()[PAGES]
+    assert policies(**{PAGES: {"destination": "shop"}})[PAGES] == replace(before, destination="shop")
+    assert policies(**{PAGES: {"sources": ["audit"]}})[PAGES] == replace(before, sources=("audit",))
+    assert policies(**{PAGES: {"pathRegex": "/x.*"}})[PAGES] == replace(before, path_regex="/x.*")
 
 
 def test_a_policy_comes_beside_the_pages() -> None:
@@ -242,3 +251,11 @@ def test_a_policy_is_accepted_exactly_when_others_call_an_app_that_listens(whom:
         refused(apps=APPS, policies={"p": policy})
     else:
         assert policies(p=policy)["p"].sources == tuple(dict.fromkeys(who))
+
+
+def test_what_envoy_would_not_take_is_told_once_and_nothing_is_written_beside(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    assert fault_of("/orders(") == "missing ): /orders("
+    assert fault_of("/orders.*") is None
+    assert capfd.readouterr() == ("", "")

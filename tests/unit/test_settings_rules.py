@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import tarfile
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,14 @@ from model.apps import App
 from model.exclusions import MAX_PORTS, any_per_pod
 from model.helm_values import OSM_GONE, switched_on
 from model.pod_overlay import merged
+from model.quantity import quantity
 from model.versions import DEFAULT_DAPR_VERSION
 from settings import charts, environment, images, names, networks, pods, quantities
 from settings.declaration import did_you_mean
 from settings.kubernetes_schema import POD_SPEC, faults
 from settings.problem import Problem, Words
 
-from .config import only_problem, parsed
+from .config import only_problem, parsed, refused
 
 SHOP: dict[str, Any] = {"image": "registry.example/shop:1", "port": 8080}
 
@@ -49,6 +51,8 @@ def test_every_name_of_the_grammar_is_an_image(domain: str | None, path: list[st
         ("shop:" + "a" * 129, "its tag is not 1 to 128"),
         ("shop@sha256:" + "A" * 64, "its digest is not sha256: and 64"),
         ("registry.example:70000/shop", "its registry is not host or host:port"),
+        ("registry.example:65536/shop", "its registry is not host or host:port"),
+        ("registry.example:0/shop", "its registry is not host or host:port"),
         ("registry..example/shop", "its registry is not host or host:port"),
         ("a" * 256, "more than 255 characters"),
         ("0" * 64, "an image's id"),
@@ -57,6 +61,24 @@ def test_every_name_of_the_grammar_is_an_image(domain: str | None, path: list[st
 )
 def test_an_image_is_refused_with_the_part_that_is_wrong(name: str, fault: str) -> None:
     assert fault in str(images.fault_of(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "registry"),
+    [
+        ("app", ""),
+        ("team/app", ""),
+        ("localhost/app", "localhost"),
+        ("localhosts/app", ""),
+        ("registry.example/app", "registry.example"),
+        ("registry:5000/app", "registry:5000"),
+        ("Registry/app", "Registry"),
+        ("registry.example:65535/team/app", "registry.example:65535"),
+    ],
+)
+def test_a_registry_is_told_from_a_path_as_runtimes_do(name: str, registry: str) -> None:
+    assert images.split_domain(name) == (registry, name.removeprefix(f"{registry}/"))
+    assert images.fault_of(name) is None
 
 
 @pytest.mark.parametrize(
@@ -140,6 +162,23 @@ def test_as_many_ports_as_fit_beside_rediss_own_are_accepted_here() -> None:
 # --- ports of apps ----------------------------------------------------------------------------------------------
 
 
+def test_too_many_ports_are_counted_and_not_repeated() -> None:
+    line = only_problem(extraPortExclusions=list(range(10000, 10015)))
+    assert line.startswith("dapr-osm:extraPortExclusions makes it 16 excluded ports with Redis's own")
+
+
+@pytest.mark.parametrize(("port", "whose"), [(8080, "the app's own"), (3500, networks.HELD_PORTS[3500])])
+def test_a_further_containers_port_that_is_taken_is_told_with_who_has_it(port: int, whose: str) -> None:
+    container = {"name": "proxy", "image": "proxy:1", "ports": [{"containerPort": port}]}
+    line = only_problem(apps={"shop": {**SHOP, "port": 8080, "pod": {"spec": {"containers": [container]}}}})
+    assert f"holds {port}, which is taken in the pod: {whose}. Let it listen elsewhere." in line
+
+
+def test_the_ports_that_are_taken_are_daprds_and_those_that_osm_gives_envoy() -> None:
+    daprd, envoy = {3500, 3501, 9090, 50001, 50002}, {15000, 15001, 15003, 15010, 15901, 15902, 15903, 15904}
+    assert set(networks.HELD_PORTS) == daprd | envoy
+
+
 @pytest.mark.parametrize("port", networks.HELD_PORTS)
 def test_no_app_listens_where_a_sidecar_does(port: int) -> None:
     line = only_problem(apps={"shop": {**SHOP, "port": port}})
@@ -190,14 +229,40 @@ def test_replicas_may_be_left_to_an_autoscaler(replicas: str) -> None:
     ],
 )
 def test_a_quantity_is_read_as_kubernetes_reads_it(text: Any, number: str) -> None:
-    assert quantities.quantity(text) == Decimal(number)
+    assert quantity(text) == Decimal(number)
 
 
 @pytest.mark.parametrize(
     "text", ["", "1GB", "1 Gi", "Gi", "1ki", "1K", "1e", "0x1", "1,5", None, True, [], "1MiB", "１"]
 )
 def test_what_kubernetes_would_not_read_is_no_quantity(text: Any) -> None:
-    assert quantities.quantity(text) is None
+    assert quantity(text) is None
+
+
+@pytest.mark.parametrize(
+    ("suffix", "factor"),
+    [
+        *[("n", Decimal("1e-9")), ("u", Decimal("1e-6")), ("m", Decimal("0.001")), ("", Decimal(1))],
+        *[("k", Decimal(1000)), ("M", Decimal("1e6")), ("G", Decimal("1e9")), ("T", Decimal("1e12"))],
+        *[("P", Decimal("1e15")), ("E", Decimal("1e18"))],
+        *[("Ki", Decimal(2**10)), ("Mi", Decimal(2**20)), ("Gi", Decimal(2**30)), ("Ti", Decimal(2**40))],
+        *[("Pi", Decimal(2**50)), ("Ei", Decimal(2**60))],
+    ],
+)
+def test_a_suffix_is_worth_what_it_is_to_kubernetes(suffix: str, factor: Decimal) -> None:
+    assert quantity(f"3{suffix}") == 3 * factor
+
+
+@pytest.mark.parametrize(
+    ("name", "mend"),
+    [
+        ("cpus", "Did you mean cpu?"),
+        ("disk", "There are cpu, memory, ephemeral-storage, hugepages-2Mi, example.com/gpu."),
+    ],
+)
+def test_a_resource_that_containers_have_not_is_refused_with_those_that_they_have(name: str, mend: str) -> None:
+    (refusal,) = quantities.resources({"limits": {name: 1}})
+    assert refusal.mend == mend
 
 
 @given(st.decimals(0, 10**6, places=3), st.decimals(0, 10**6, places=3))
@@ -325,6 +390,17 @@ junk = st.recursive(
 )
 
 
+@pytest.mark.parametrize(
+    ("spec", "mend"),
+    [
+        ({"priorityClassName": 1}, "Put it between quotes."),
+        ({"terminationGracePeriodSeconds": "x"}, "See kubectl explain pod."),
+    ],
+)
+def test_a_field_of_the_wrong_kind_is_refused_with_the_mend_that_its_kind_has(spec: Any, mend: str) -> None:
+    assert only_problem(apps={"shop": {**SHOP, "pod": {"spec": spec}}}).endswith(mend)
+
+
 @given(junk)
 def test_no_overlay_makes_the_check_itself_fail(value: Any) -> None:
     try:
@@ -341,6 +417,15 @@ def test_a_password_in_a_charts_url_is_refused_without_being_shown() -> None:
     line = only_problem(daprChart="https://me:hunter2@charts.example")
     assert "hunter2" not in line
     assert "Set dapr-osm:chartCredentials with --secret" in line
+
+
+@pytest.mark.parametrize(
+    "url", ["https://me:hunter2@", "https://me:hunter2@charts.example:0", "https://hunter2 .example"]
+)
+def test_nothing_of_a_url_that_is_none_is_shown(url: str) -> None:
+    line = only_problem(daprChart=url)
+    assert "hunter2" not in line
+    assert line.endswith("is not a URL with a host. Write it as https://host/path.")
 
 
 @pytest.mark.parametrize(
@@ -364,6 +449,27 @@ def test_an_archive_is_looked_into(
         assert parsed(daprChart="dapr.tgz").dapr_chart.source == "dapr.tgz"
     else:
         assert rule in only_problem(daprChart="dapr.tgz")
+
+
+@pytest.mark.parametrize("length", [0, 1, 10, 30, 100, 150])
+def test_an_archive_that_breaks_off_anywhere_is_none(
+    length: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("settings.project.ROOT", tmp_path)
+    (tmp_path / "dapr").mkdir()
+    (tmp_path / "dapr" / "Chart.yaml").write_text(yaml.safe_dump({"name": "dapr", "version": DEFAULT_DAPR_VERSION}))
+    with tarfile.open(tmp_path / "dapr.tgz", "w:gz") as archive:
+        archive.add(tmp_path / "dapr", arcname="dapr")
+    whole = (tmp_path / "dapr.tgz").read_bytes()
+    assert length < len(whole)
+    (tmp_path / "dapr.tgz").write_bytes(whole[:length])
+    assert "is a file that is no chart's archive" in only_problem(daprChart="dapr.tgz")
+
+
+def test_a_chart_of_a_release_is_looked_for_only_where_there_is_such_a_release() -> None:
+    assert only_problem(daprVersion="9.9.9", daprChart="charts/dapr-{version}").startswith("dapr-osm:daprVersion")
+    told = [problem.path for problem in refused(daprVersion="9.9.9", osmChart="charts/none").problems]
+    assert told == [("daprVersion",), ("osmChart",)], "OSM's depends on no version of Dapr"
 
 
 def test_a_chart_of_a_registry_is_named_without_its_version() -> None:
@@ -391,6 +497,11 @@ def test_words_know_how_they_read_without_what_they_quote() -> None:
     said = Words("holds {port}, which is not a TCP port", port=70000)
     assert said == "holds 70000, which is not a TCP port"
     assert said.masked == "holds [secret], which is not a TCP port"
+
+
+def test_a_value_that_json_does_not_know_is_shown_as_text() -> None:
+    line = str(Problem(path=("apps",), value={"since": date(2026, 1, 2)}, rule="is a date", mend="Quote it."))
+    assert line == 'dapr-osm:apps: {"since": "2026-01-02"} is a date. Quote it.'
 
 
 def test_a_long_value_is_cut_and_a_key_stays_on_one_line() -> None:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.apps import App, walkthrough
-from model.expectation import Expectation, ExpectedApp, ExpectedCall, expectation
-from model.policies import Policy
+from model.expectation import Expectation, ExpectedApp, NamedCall, expectation
+from model.policies import Call, Policy
 from model.policies import walkthrough as pages_policies
 from model.stage import Stage
 from model.versions import DAPR_RELEASES, OSM_RELEASE
@@ -61,9 +61,7 @@ def expected_at(
 def test_a_stage_is_what_the_table_says(
     stage: Stage, sidecars: tuple[str, ...], meshed: bool, permissive: bool, accounts: bool, smi: bool, flow: bool
 ) -> None:
-    call = expected_at(stage).call("pythonapp", "nodeapp")
-    assert call is not None
-    assert call.allowed is flow
+    assert expected_at(stage).calls == {Call(source="pythonapp", destination="nodeapp"): flow}
     assert stage.meshed is meshed
     assert stage.permissive is permissive
     assert stage.own_service_accounts is accounts
@@ -109,6 +107,7 @@ def test_what_is_expected_follows_from_the_table(
             ExpectedApp(
                 name="nodeapp",
                 namespace="dapr-test",
+                port=3000,
                 container="node",
                 containers=tuple(sorted(("node", *sidecars))),
                 init_containers=init,
@@ -117,13 +116,15 @@ def test_what_is_expected_follows_from_the_table(
             ExpectedApp(
                 name="pythonapp",
                 namespace="dapr-test",
+                port=None,
                 container="python",
                 containers=tuple(sorted(("python", *sidecars))),
                 init_containers=init,
                 service_account="pythonapp" if accounts else "default",
             ),
         ),
-        calls=(ExpectedCall(source="pythonapp", destination="nodeapp", allowed=flow),),
+        named=(NamedCall(policy="pythodapp-traffic-target", source="pythonapp", destination="nodeapp"),),
+        named_pass=stage is Stage.SMI,
         through_envoys=meshed,
         by_http=by_http,
         policies=policies_at(stage, "HTTPRouteGroup" if by_http else "TCPRoute"),
@@ -151,20 +152,23 @@ apps = st.builds(
     ExpectedApp,
     name=texts,
     namespace=texts,
+    port=st.one_of(st.none(), st.integers(1, 65535)),
     container=texts,
     containers=lists,
     init_containers=lists,
     service_account=texts,
 )
-calls = st.builds(ExpectedCall, source=texts, destination=texts, allowed=st.booleans())
+named = st.builds(NamedCall, policy=texts, source=texts, destination=texts)
 
 
 @given(
     st.builds(
         Expectation,
+        stack=texts,
         stage=texts,
         apps=st.lists(apps, max_size=3).map(tuple),
-        calls=st.lists(calls, max_size=3).map(tuple),
+        named=st.lists(named, max_size=3).map(tuple),
+        named_pass=st.booleans(),
         by_http=st.booleans(),
         through_envoys=st.booleans(),
         policies=st.one_of(st.none(), lists),
@@ -214,5 +218,5 @@ def test_the_policies_of_every_namespace_are_expected() -> None:
     assert expected_at(Stage.LOCKED, apps=MORE, policies=policies).policies == ()
 
 
-def test_a_call_that_there_is_none_of_is_none() -> None:
-    assert expected_at(Stage.SMI).call("nodeapp", "pythonapp") is None, "pythonapp listens nowhere"
+def test_an_app_that_listens_nowhere_is_called_by_nobody() -> None:
+    assert Call(source="nodeapp", destination="pythonapp") not in expected_at(Stage.SMI).calls

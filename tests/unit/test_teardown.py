@@ -9,20 +9,21 @@ import pytest
 
 from cluster.client import ApiError
 from cluster.errors import OperationError
+from model.arguments import Teardown
 from model.owner import STACK_LABEL, Owner
-from steps.teardown import Stack, check, harmed
+from steps.teardown import check, harmed
 
 from .fake_cluster import FakeCluster
 
 OWNER = Owner(stack="dev")
 OURS = {"labels": OWNER.labels}
 TARGETS = "traffictargets.access.smi-spec.io"
-STACK = Stack(
-    owner=OWNER,
+STACK = Teardown(
     dapr_namespace="dapr-system",
     osm_namespace="osm-system",
-    definitions={"dapr-system": ["components.dapr.io"], "osm-system": [TARGETS]},
-    namespaces=["dapr-system", "osm-system", "dapr-test"],
+    definitions={"dapr-system": ("components.dapr.io",), "osm-system": (TARGETS,)},
+    namespaces=("dapr-system", "osm-system", "dapr-test"),
+    keep=False,
 )
 
 
@@ -55,19 +56,19 @@ def made(by: str, fake: FakeCluster, path: str) -> None:
     fake.add(path, metadata={"ownerReferences": [{"kind": by, "name": "it"}]})
 
 
-def only(fake: FakeCluster, stack: Stack = STACK) -> str:
-    (problem,) = harmed(fake, stack)
+def only(fake: FakeCluster, stack: Teardown = STACK) -> str:
+    (problem,) = harmed(fake, stack, OWNER)
     return problem
 
 
 def test_a_stack_alone_on_its_cluster_harms_nobody(cluster: FakeCluster) -> None:
-    assert harmed(cluster, STACK) == []
-    check(cluster, STACK)
+    assert harmed(cluster, STACK, OWNER) == []
+    check(cluster, STACK, OWNER)
     assert cluster.changes == [], "a look changes nothing"
 
 
 def test_half_a_stack_and_none_at_all_harm_nobody() -> None:
-    check(FakeCluster(), STACK)
+    check(FakeCluster(), STACK, OWNER)
 
 
 # --- Dapr -------------------------------------------------------------------------------------------------------
@@ -98,17 +99,17 @@ def test_namespaces_that_others_have_joined_to_the_mesh_are_named(cluster: FakeC
 )
 def test_namespaces_of_no_mesh_of_another_and_of_ours_are_not(cluster: FakeCluster, labels: dict[str, str]) -> None:
     cluster.add("/api/v1/namespaces/shop", metadata={"labels": labels})
-    assert harmed(cluster, STACK) == []
+    assert harmed(cluster, STACK, OWNER) == []
 
 
 def test_a_namespace_that_goes_with_the_stack_is_nobodys_even_without_its_mark(cluster: FakeCluster) -> None:
     cluster.add("/api/v1/namespaces/dapr-test", metadata={"labels": JOINED})
-    assert harmed(cluster, STACK) == []
+    assert harmed(cluster, STACK, OWNER) == []
 
 
 def test_without_a_mesh_nobody_has_joined_it(cluster: FakeCluster) -> None:
     cluster.add("/api/v1/namespaces/shop", metadata={"labels": JOINED})
-    assert harmed(cluster, replace(STACK, osm_namespace=None)) == []
+    assert harmed(cluster, replace(STACK, osm_namespace=None), OWNER) == []
 
 
 # --- definitions ------------------------------------------------------------------------------------------------
@@ -131,12 +132,12 @@ def test_they_are_looked_for_in_the_version_that_is_stored(cluster: FakeCluster)
 
 def test_a_definition_that_stays_harms_nobody(cluster: FakeCluster) -> None:
     cluster.add("/apis/dapr.io/v1/namespaces/shop/components/bindings")
-    assert harmed(cluster, replace(STACK, definitions={"dapr-system": [], "osm-system": [TARGETS]})) == []
+    assert harmed(cluster, replace(STACK, definitions={"dapr-system": (), "osm-system": (TARGETS,)}), OWNER) == []
 
 
 def test_each_control_planes_own_namespace_is_its_own_only(cluster: FakeCluster) -> None:
     cluster.add("/apis/access.smi-spec.io/v1/namespaces/dapr-system/traffictargets/odd")
-    assert any("TrafficTarget/dapr-system/odd" in problem for problem in harmed(cluster, STACK))
+    assert any("TrafficTarget/dapr-system/odd" in problem for problem in harmed(cluster, STACK, OWNER))
 
 
 # --- namespaces -------------------------------------------------------------------------------------------------
@@ -197,13 +198,13 @@ def test_what_is_made_by_itself_is_nobodys(cluster: FakeCluster, path: str, cont
     cluster.add_crd("meshconfigs.config.openservicemesh.io", "MeshConfig")
     cluster.add_crd("meshrootcertificates.config.openservicemesh.io", "MeshRootCertificate")
     cluster.add(path, **content)
-    assert harmed(cluster, STACK) == []
+    assert harmed(cluster, STACK, OWNER) == []
 
 
 def test_what_another_object_has_made_goes_and_stays_with_that(cluster: FakeCluster) -> None:
     made("Deployment", cluster, f"/api/v1{HOME}/services/nodeapp-dapr")
     made("StatefulSet", cluster, f"/apis/apps/v1{HOME}/controllerrevisions/redis-1")
-    assert harmed(cluster, STACK) == []
+    assert harmed(cluster, STACK, OWNER) == []
 
 
 @pytest.mark.parametrize("labels", [{}, {STACK_LABEL: "prod"}])
@@ -212,12 +213,12 @@ def test_a_namespace_that_is_not_ours_is_not_deleted_and_so_not_looked_into(
 ) -> None:
     cluster.objects[f"/api/v1{HOME}"]["metadata"]["labels"] = labels
     cluster.add(f"/api/v1{HOME}/configmaps/theirs")
-    assert harmed(cluster, STACK) == []
+    assert harmed(cluster, STACK, OWNER) == []
 
 
 def test_strangers_elsewhere_are_nobodys_concern(cluster: FakeCluster) -> None:
     cluster.add("/api/v1/namespaces/shop/configmaps/theirs")
-    assert harmed(cluster, STACK) == []
+    assert harmed(cluster, STACK, OWNER) == []
 
 
 @pytest.mark.parametrize("status", [403, 405])
@@ -237,7 +238,7 @@ def test_what_was_listed_before_a_kind_that_may_not_be_is_told_once(cluster: Fak
 
 
 def test_only_kinds_that_are_in_namespaces_and_can_be_listed_are_asked_for(cluster: FakeCluster) -> None:
-    harmed(cluster, STACK)
+    harmed(cluster, STACK, OWNER)
     asked = {path.rpartition("/")[2] for _, path in cluster.requests if f"{HOME}/" in path}
     assert {"configmaps", "components"} <= asked
     assert not asked & {"bindings", "clusterroles", "namespaces", "log", "scale"}
@@ -258,7 +259,7 @@ def test_all_of_a_sort_are_told_in_order(cluster: FakeCluster) -> None:
     for name in ("b", "a"):
         cluster.add(f"/api/v1{HOME}/configmaps/{name}")
         cluster.add(f"/apis/apps/v1/namespaces/shop/deployments/{name}", spec=SERVED)
-    served, holds = harmed(cluster, STACK)
+    served, holds = harmed(cluster, STACK, OWNER)
     assert "Deployment shop/a, Deployment shop/b" in served
     assert holds == "namespace dapr-test also holds ConfigMap a, ConfigMap b"
 
@@ -266,7 +267,7 @@ def test_all_of_a_sort_are_told_in_order(cluster: FakeCluster) -> None:
 def test_a_cluster_that_fails_is_no_verdict(cluster: FakeCluster) -> None:
     cluster.refused_with["GET", f"/api/v1{HOME}/endpoints"] = 500
     with pytest.raises(ApiError):
-        harmed(cluster, STACK)
+        harmed(cluster, STACK, OWNER)
 
 
 # --- all of it --------------------------------------------------------------------------------------------------
@@ -278,7 +279,7 @@ def test_all_that_would_be_harmed_is_told_at_once_before_anything_goes(cluster: 
     cluster.add("/apis/dapr.io/v1/namespaces/shop/components/bindings")
     cluster.add(f"/api/v1{HOME}/configmaps/theirs")
     with pytest.raises(OperationError) as caught:
-        check(cluster, STACK)
+        check(cluster, STACK, OWNER)
     head, *problems = str(caught.value).split("\n  ")
     assert head.startswith("nothing was deleted: ")
     assert "dapr-osm:keepShared true" in head
@@ -287,9 +288,9 @@ def test_all_that_would_be_harmed_is_told_at_once_before_anything_goes(cluster: 
 
 
 def test_a_stack_survives_being_handed_over_as_text() -> None:
-    assert Stack.from_json(OWNER, STACK.to_json()) == STACK
-    without = replace(STACK, osm_namespace=None, definitions={"dapr-system": []})
-    assert Stack.from_json(OWNER, without.to_json()) == without
+    assert Teardown.from_json(STACK.to_json()) == STACK
+    without = replace(STACK, osm_namespace=None, definitions={"dapr-system": ()})
+    assert Teardown.from_json(without.to_json()) == without
 
 
 def test_the_same_stack_is_always_the_same_text() -> None:

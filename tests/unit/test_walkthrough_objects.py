@@ -8,7 +8,7 @@ import re
 import pytest
 
 from model import names, versions
-from model.apps import NODE_APP, PYTHON_APP, RESOURCES, App, walkthrough
+from model.apps import NODE_APP, PYTHON_APP, App, walkthrough
 from model.names import Namespaces
 from model.route import Route
 
@@ -38,7 +38,8 @@ def test_the_apps_are_the_quickstarts() -> None:
     assert (python.port, python.service_port) == (None, None), "it only calls"
     assert {app.namespace for app in (node, python)} == {"dapr-test"}
     assert {app.replicas for app in (node, python)} == {1}
-    assert node.resources == python.resources == RESOURCES
+    least = {"requests": {"cpu": "10m", "memory": "48Mi"}, "limits": {"memory": "192Mi"}}
+    assert node.resources == python.resources == least
 
 
 def test_an_apps_sidecar_is_called_by_a_service_of_daprs_naming() -> None:

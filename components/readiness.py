@@ -1,0 +1,58 @@
+"""Waiting for the pods of what a component has declared, by a step that knows causes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pulumi
+from pulumi_command import local
+
+from components.connection import Connection
+from components.digest import fingerprints
+from components.operation import operation
+from model.arguments import WorkloadsWait
+
+Where = tuple[str, pulumi.Input[str], str]
+"""A workload's kind, namespace and name."""
+
+
+def await_pods(
+    name: str,
+    *,
+    connection: Connection,
+    workloads: Mapping[Where, pulumi.CustomResource],
+    timeout_seconds: int,
+    covers: pulumi.Input[str] | None = None,
+    opts: pulumi.ResourceOptions,
+) -> local.Command:
+    """Wait until all of these have their latest pods ready; it runs again after each change of them.
+
+    Pulumi's own wait is off for them (``model.chart.OWN_WAIT``): it sits its time out where the cluster has long said
+    that a pod can't be made or can't start.
+
+    Args:
+        name: The resource's name.
+        connection: The cluster.
+        workloads: What makes the pods.
+        timeout_seconds: How long all of them together may take, in seconds.
+        covers: Fingerprint of what it runs again for; None for the workloads as they are on the cluster.
+        opts: Its parent and what has to be there before it; the workloads are waited for anyway.
+    """
+    made = list(workloads.values())
+    after = pulumi.ResourceOptions(
+        depends_on=made,
+        # A step that hangs is ended a little later than it should have ended by itself.
+        custom_timeouts=pulumi.CustomTimeouts(create=f"{timeout_seconds + 120}s", update=f"{timeout_seconds + 120}s"),
+    )
+    return operation(
+        name,
+        connection=connection,
+        create="await-workloads",
+        arguments=pulumi.Output.all(*(pulumi.Output.all(*where) for where in workloads)).apply(
+            lambda found: WorkloadsWait(
+                workloads=tuple((kind, namespace, name) for kind, namespace, name in found), seconds=timeout_seconds
+            )
+        ),
+        again_with={"OPERATION_COVERS": fingerprints(*made) if covers is None else covers},
+        opts=pulumi.ResourceOptions.merge(opts, after),
+    )

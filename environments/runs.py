@@ -1,0 +1,140 @@
+"""Runs of Pulumi on one environment's stack, as CI makes them: nothing is asked, and every run leaves its events.
+
+The CLI is the one on PATH, with whatever it is logged in to. The program runs in this interpreter's environment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from review.tools import ToolError, pulumi
+from settings.project import ROOT
+
+# Pulumi's own, where --expect-no-changes is not met. Source: sdk/go/common/util/cmdutil/exit.go.
+CHANGES: Final = 7
+# Pulumi Cloud's organization that the stacks are in; empty for one's own, and for any other backend.
+ORGANIZATION: Final = "PULUMI_ORGANIZATION"
+# In the folder of the policies.
+PACK: Final = "pack"
+
+
+class Look(StrEnum):
+    """What a run without effect tells."""
+
+    UP = "up"
+    """What ``up`` would do."""
+
+    DRIFT = "drift"
+    """What on the cluster is not as it was deployed."""
+
+    DESTROY = "destroy"
+    """What ``destroy`` would do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cli:
+    """Pulumi's CLI on the project.
+
+    Attributes:
+        environment: The variables that it runs with.
+        policies: The folder of the policies that previews and updates must keep, relative to the project; empty for
+            none. It has a policy pack ``pack``, and for each stack that has a say of its own a file ``STACK.json``.
+        project: The project's folder.
+        flags: What every command that reads the config gets besides; another config file, say.
+    """
+
+    environment: Mapping[str, str] = field(repr=False)
+    policies: str = ""
+    project: Path = ROOT
+    flags: Sequence[str] = ()
+
+    def look(self, what: Look, stack: str, into: Path) -> int:
+        """Make a preview; its events are the file's lines.
+
+        Args:
+            what: Of what.
+            stack: The stack.
+            into: The file.
+
+        Returns:
+            Pulumi's exit code: 0, :data:`CHANGES` for a drift, 1 where it would not be done. What there is of events is
+            in the file all the same.
+        """
+        into.parent.mkdir(parents=True, exist_ok=True)
+        command = {
+            Look.UP: ["preview", "--refresh", *self._packs(stack)],
+            Look.DRIFT: ["refresh", "--preview-only", "--expect-no-changes"],
+            Look.DESTROY: ["destroy", "--preview-only"],
+        }[what]
+        # Whoever may read this folder may read the job's log: what is secret in the events, the engine has blinded.
+        with into.open("w", encoding="utf-8") as events:
+            return self._run([*command, "--json", "--stack", self._full(stack), *self.flags], stdout=events)
+
+    def up(self, stack: str) -> int:
+        """Deploy; Pulumi's exit code."""
+        return self._run(
+            [
+                "up",
+                "--yes",
+                "--skip-preview",
+                "--refresh",
+                "--stack",
+                self._full(stack),
+                *self._packs(stack),
+                *self.flags,
+            ]
+        )
+
+    def destroy(self, stack: str) -> int:
+        """Destroy; Pulumi's exit code."""
+        return self._run(["destroy", "--yes", "--skip-preview", "--stack", self._full(stack), *self.flags])
+
+    def outputs(self, stack: str) -> dict[str, Any]:
+        """The stack's outputs, secret ones as ``[secret]``."""
+        found: dict[str, Any] = json.loads(
+            self._said("stack", "output", "--json", "--stack", self._full(stack)) or "{}"
+        )
+        return found
+
+    def last_result(self, stack: str) -> str:
+        """How the stack's last run ended, in Pulumi's word; empty where there was none."""
+        runs = json.loads(
+            self._said("stack", "history", "--json", "--page-size", "1", "--stack", self._full(stack)) or "[]"
+        )
+        return str(runs[0].get("result", "")) if runs else ""
+
+    def resources(self, stack: str) -> list[str]:
+        """The URNs of all that the stack's state has."""
+        state = json.loads(self._said("stack", "export", "--stack", self._full(stack)))
+        return [str(found["urn"]) for found in (state.get("deployment") or {}).get("resources") or []]
+
+    def _full(self, stack: str) -> str:
+        organization = self.environment.get(ORGANIZATION, "")
+        return f"{organization}/{stack}" if organization else stack
+
+    def _packs(self, stack: str) -> list[str]:
+        if not self.policies:
+            return []
+        pack, config = Path(self.policies) / PACK, Path(self.policies) / f"{stack}.json"
+        if not (self.project / pack).exists():
+            raise ToolError(f"there is no policy pack {pack}: name the folder of the policies, or none")
+        own = ["--policy-pack-config", str(config)] if (self.project / config).exists() else []
+        return ["--policy-pack", str(pack), *own]
+
+    def _run(self, arguments: Sequence[str], stdout: Any = None) -> int:
+        return pulumi(arguments, self.project, self._environment(), stdout=stdout).returncode
+
+    def _said(self, *arguments: str) -> str:
+        done = pulumi(arguments, self.project, self._environment())
+        if done.returncode != 0:
+            raise ToolError(f"pulumi {' '.join(arguments[:2])}: {done.stderr.strip()}")
+        return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        # A refresh and a destroy run the program too, whose checks refuse another cluster before anything else.
+        return {**self.environment, "PULUMI_RUN_PROGRAM": "true"}

@@ -1,0 +1,125 @@
+"""A stack's config as it stands in its file, without Pulumi: what is encrypted stays so, and counts as given."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from cluster.errors import OperationError
+from settings import PROJECT, ROOT
+
+# What stands for a secret. None of these is ever sent anywhere.
+UNREAD: Final = "not-read-here"
+_UNREAD_OF: Final[Mapping[str, str]] = {
+    f"{PROJECT}:registryCredentials": '{"auths": {"not-read-here.invalid": {"username": "u", "password": "p"}}}',
+}
+SECURE: Final = "secure"
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads YAML as Pulumi does: only true and false are booleans, and a date is a text."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in listed if tag not in ("tag:yaml.org,2002:timestamp",)]
+    for first, listed in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _first in "yYnNoO":
+    _Loader.yaml_implicit_resolvers[_first] = [
+        (tag, pattern)
+        for tag, pattern in _Loader.yaml_implicit_resolvers.get(_first, [])
+        if tag != "tag:yaml.org,2002:bool"
+    ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackFile:
+    """What a stack file says.
+
+    Attributes:
+        config: Its config, keys with their namespace, as Pulumi would hand it over.
+        secret: The keys that hold something encrypted, at any depth.
+        environments: The ESC environments that it takes values from, which only Pulumi reads.
+    """
+
+    config: Mapping[str, str]
+    secret: frozenset[str]
+    environments: tuple[str, ...]
+
+
+def path_of(stack: str) -> Path:
+    """Where the file of a stack is."""
+    return ROOT / f"Pulumi.{stack.rpartition('/')[2]}.yaml"
+
+
+def read(path: Path) -> StackFile:
+    """Read a stack file.
+
+    Raises:
+        OperationError: There is none, or it is none.
+    """
+    if not path.is_file():
+        there = ", ".join(sorted(re.sub(r"^Pulumi\.|\.yaml$", "", one.name) for one in ROOT.glob("Pulumi.*.yaml")))
+        raise OperationError(
+            f"there is no stack file {path}. Name the stack by --stack (there are {there or 'none'}), or its file by "
+            "--config-file."
+        )
+    text = path.read_text()
+    try:
+        content = yaml.load(text, Loader=_Loader) or {}  # noqa: S506 - a SafeLoader
+        texts = yaml.load(text, Loader=yaml.BaseLoader) or {}  # noqa: S506 - texts only
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        raise OperationError(f"{path} is no YAML{line}: {getattr(error, 'problem', error)}") from None
+    given = content.get("config") if isinstance(content, dict) else None
+    if not isinstance(given or {}, dict) or not isinstance(content, dict):
+        raise OperationError(f"{path} is no stack file: it has no config of keys and values")
+    return StackFile(
+        config={key: _handed_over(key, value, texts["config"][key]) for key, value in (given or {}).items()},
+        secret=frozenset(key for key, value in (given or {}).items() if _holds_secret(value)),
+        environments=_environments(content.get("environment")),
+    )
+
+
+def _is_secret(value: Any) -> bool:
+    return isinstance(value, dict) and list(value) == [SECURE]
+
+
+def _holds_secret(value: Any) -> bool:
+    if isinstance(value, dict):
+        return _is_secret(value) or any(map(_holds_secret, value.values()))
+    return isinstance(value, list) and any(map(_holds_secret, value))
+
+
+def _handed_over(key: str, value: Any, text: Any) -> str:
+    """A value as Pulumi hands it over: a text, or objects and lists as JSON."""
+    if _is_secret(value):
+        return _UNREAD_OF.get(key, UNREAD)
+    if isinstance(value, dict | list):
+        return json.dumps(_without_secrets(value), default=str)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(text)
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, dict):
+        # No text stands for a certificate.
+        kept = {key: inner for key, inner in value.items() if not (key == "caCert" and _is_secret(inner))}
+        return {key: UNREAD if _is_secret(inner) else _without_secrets(inner) for key, inner in kept.items()}
+    if isinstance(value, list):
+        return [UNREAD if _is_secret(inner) else _without_secrets(inner) for inner in value]
+    return value
+
+
+def _environments(given: Any) -> tuple[str, ...]:
+    if isinstance(given, list):
+        return tuple(next(iter(one)) if isinstance(one, dict) else str(one) for one in given)
+    return ("of its own",) if given else ()

@@ -1,0 +1,194 @@
+"""The broken setups: each is brought to a stack that works, and taken back again."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final
+
+from lab import api
+from tests.support import lab
+from tests.support.kubectl import Kubectl
+from tests.support.stack import Stack
+
+NAME: Final = "causes"
+TIMEOUT: Final = 240
+# Of rows that sit it out.
+SHORT: Final = 45
+# What a message says where a wait ended before its time.
+EARLY: Final = re.compile(r"waiting longer can't help|Trying again can't help")
+LONGEST_TOLD: Final = 420
+
+
+class Base:
+    """A stack that works, which rows break; destroyed at the end."""
+
+    stack: Stack
+    kubectl: Kubectl
+
+    def __enter__(self) -> Base:
+        """Bring it up."""
+        api.start()
+        self.kubectl = lab.kubectl()
+        self.stack = lab.stack(NAME, api.paths().data / "test-stacks", stage="smi", timeoutSeconds=TIMEOUT)
+        self.stack.cli("cancel", "--yes", "--stack", NAME, ok=None)
+        self.stack.run("up", "--yes", "--skip-preview", "--refresh")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Destroy it."""
+        self.stack.destroy()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A setup that can't work.
+
+    Attributes:
+        config: Settings that make it.
+        objects: Objects of an administrator's that make it.
+        label: A label that somebody else sets, as kind, name, and key and value.
+        says: What the message has to say, all of it.
+        early: Whether `up` has to end before its time-out.
+    """
+
+    config: Mapping[str, Any] = field(default_factory=dict)
+    objects: Sequence[Mapping[str, Any]] = ()
+    label: tuple[str, str, str] | None = None
+    says: Sequence[str] = ()
+    early: bool = True
+
+    def tried(self, base: Base) -> dict[str, Any]:
+        """Bring it to the stack, see `up` fail, take it back, and see `up` succeed."""
+        manifest = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(self.objects)})
+        if self.objects:
+            base.kubectl.run("apply", "-f", "-", stdin=manifest)
+            # An admission policy counts from some moment on that nobody tells.
+            time.sleep(3)
+        if self.label:
+            base.kubectl.run("label", *self.label)
+        base.stack.configure(**self.config)
+        began = time.monotonic()
+        try:
+            said = base.stack.up(ok=False)
+            seconds = round(time.monotonic() - began)
+        finally:
+            if self.objects:
+                base.kubectl.run("delete", "--wait", "-f", "-", stdin=manifest)
+            if self.label:
+                kind, name, label = self.label
+                base.kubectl.run("label", kind, name, f"{label.partition('=')[0]}-")
+            base.stack.configure(**dict.fromkeys(self.config))
+            base.stack.run("up", "--yes", "--skip-preview", "--refresh")
+        for part in self.says:
+            assert part in said, f"{part!r} is not in what was said:\n{said[-4000:]}"
+        early = EARLY.search(said) is not None
+        assert early is self.early, f"ended {'early' if early else 'late'}:\n{said[-4000:]}"
+        assert not early or seconds < TIMEOUT, "that is no sooner than the time-out"
+        return {"seconds": seconds, "early": early, "said": told(said, self.says[0])}
+
+
+def told(said: str, part: str) -> str:
+    """The line of the message that says it, without what Pulumi puts around."""
+    lines = [line.strip() for line in said.splitlines() if part in line and "waiting:" not in line]
+    return " ".join((lines or [part])[-1].removeprefix("error:").split())[:LONGEST_TOLD]
+
+
+def _node(overlay: Mapping[str, Any] | None = None, **settings: Any) -> dict[str, Any]:
+    pod = {"pod": {"spec": {"containers": [{"name": "node", **overlay}]}}} if overlay else {}
+    return {"apps": {"nodeapp": {**settings, **pod}}}
+
+
+def _enforced(namespace: str) -> dict[str, Any]:
+    return {"namespaceLabels": {namespace: {"pod-security.kubernetes.io/enforce": "restricted"}}}
+
+
+QUOTA: Final = {
+    "apiVersion": "v1",
+    "kind": "ResourceQuota",
+    "metadata": {"name": "dapr-osm-causes", "namespace": "dapr-test"},
+    "spec": {"hard": {"pods": "1"}},
+}
+LIMITS_QUOTA: Final = {**QUOTA, "spec": {"hard": {"limits.memory": "8Gi"}}}
+POLICY: Final = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "ValidatingAdmissionPolicy",
+    "metadata": {"name": "dapr-osm-causes"},
+    "spec": {
+        "matchConstraints": {
+            "resourceRules": [
+                {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+            ]
+        },
+        "validations": [{"expression": "false", "message": "images must come from our own registry"}],
+    },
+}
+BINDING: Final = {
+    "apiVersion": "admissionregistration.k8s.io/v1",
+    "kind": "ValidatingAdmissionPolicyBinding",
+    "metadata": {"name": "dapr-osm-causes"},
+    "spec": {
+        "policyName": "dapr-osm-causes",
+        "validationActions": ["Deny"],
+        "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "dapr-test"}}},
+    },
+}
+
+ROWS: Final[Mapping[str, Row]] = {
+    "an image that no registry has (of a host that nobody knows)": Row(
+        config={"nodeAppImage": "registry.invalid/nothing:0"},
+        says=["container node: ", "registry.invalid/nothing:0", "Deployment dapr-test/nodeapp has 0 of 1 pods ready"],
+    ),
+    "a container that is to run as root, where the pod says that none may": Row(
+        config=_node({"securityContext": {"runAsUser": 0}}), says=["CreateContainerConfigError", "container node"]
+    ),
+    "a command that the image does not have": Row(
+        config=_node({"command": ["/nothing"]}), says=["container node", "no such file or directory"]
+    ),
+    "an app that ends with an error again and again": Row(
+        config=_node({"command": ["sh", "-c", "echo no licence found; exit 3"]}),
+        says=["CrashLoopBackOff", "exit code 3", "its last lines: no licence found"],
+    ),
+    "a Secret that does not exist": Row(
+        config={**_node({"envFrom": [{"secretRef": {"name": "nothing"}}]}), "timeoutSeconds": SHORT},
+        says=["CreateContainerConfigError", 'secret "nothing" not found'],
+        early=False,
+    ),
+    "a readiness probe that nothing answers": Row(
+        config={**_node({"readinessProbe": {"tcpSocket": {"port": 9}}}), "timeoutSeconds": SHORT},
+        says=["Readiness probe failed"],
+        early=False,
+    ),
+    "requests that no node has room for": Row(
+        config=_node(resources={"requests": {"cpu": "64"}}),
+        says=["Unschedulable", "Insufficient cpu", "the largest node has"],
+    ),
+    "a node selector that no node has": Row(
+        config={"apps": {"nodeapp": {"pod": {"spec": {"nodeSelector": {"disk": "fast"}}}}}},
+        says=["Unschedulable", "node affinity/selector"],
+    ),
+    "PodSecurity restricted where the apps are, set by somebody else": Row(
+        config=_node(env={"COLOUR": "blue"}),
+        label=("namespace", "dapr-test", "pod-security.kubernetes.io/enforce=restricted"),
+        says=['violates PodSecurity "restricted', "ReplicaSet nodeapp"],
+    ),
+    "PodSecurity restricted where Dapr is": Row(
+        config={**_enforced("dapr-system"), "daprValues": {"dapr_sentry": {"logLevel": "debug"}}},
+        says=['violates PodSecurity "restricted', "ReplicaSet dapr-sentry"],
+    ),
+    "a quota that is used up": Row(config=_node(env={"COLOUR": "blue"}), objects=[QUOTA], says=["exceeded quota"]),
+    "a quota that asks for limits": Row(
+        config=_node(env={"COLOUR": "blue"}), objects=[LIMITS_QUOTA], says=["must specify limits.memory"]
+    ),
+    "an admission policy that refuses pods": Row(
+        config=_node(env={"COLOUR": "blue"}),
+        objects=[POLICY, BINDING],
+        says=["denied request: images must come from our own registry"],
+    ),
+}

@@ -1,0 +1,1 @@
+"""Environments: promotion, and what CI does to each stack."""

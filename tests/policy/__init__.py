@@ -1,0 +1,1 @@
+"""The policies: pure rules, their exceptions, the environments' files."""

@@ -1,0 +1,103 @@
+"""``python -m tests.review.record``: record the engine's own events of a first install on the lab, and of changes.
+
+What is recorded is what the engine wrote. Where the stack is deployed already that is a lot, and compressed. The stack
+is destroyed at the end.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+from lab import api
+from tests.review.streams import EVENTS
+from tests.support import lab
+from tests.support.stack import Stack
+
+NAME: Final = "lab-review"
+TARGET: Final = "pythodapp-traffic-target"
+METHOD: Final = "/dapr.proto.internals.v1.ServiceInvocation/CallLocal"
+NARROW: Final = {TARGET: {"destination": "nodeapp", "sources": ["pythonapp"], "pathRegex": METHOD}}
+"""What the policy allows at first: one method of Dapr's and no other."""
+
+CHANGES: Final[dict[str, dict[str, Any]]] = {
+    "chart-value": {"daprValues": {"dapr_operator": {"replicaCount": 2}, "global": {"logAsJson": True}}},
+    "policy-widened": {"policies": {}},
+    "app-removed": {"apps": {"pythonapp": None}, "policies": {TARGET: None}},
+    "to-permissive": {"stage": "permissive"},
+    "to-locked": {"stage": "locked"},
+    "release-change": {"daprVersion": "1.12.0"},
+}
+
+
+def main() -> int:
+    """Deploy, record each change's preview, a destroy's and a drift's, and destroy."""
+    stack = lab.stack(NAME, api.paths().data / "test-stacks", policies=NARROW)
+    (EVENTS / "first-install.jsonl").write_text(_preview(stack))
+    # Another preview of the same plan, of which the apps are enough.
+    again = [line for line in _preview(stack).splitlines() if "HelloKubernetesApps" in line or "summaryEvent" in line]
+    (EVENTS / "first-install-again.jsonl").write_text("\n".join(again) + "\n")
+    try:
+        stack.up()
+        _changes(stack)
+    finally:
+        stack.destroy()
+    return 0
+
+
+def _changes(stack: Stack) -> None:
+    for name, config in CHANGES.items():
+        stack.configure(**config)
+        _write(name, _preview(stack))
+        stack.configure(**dict.fromkeys(config))
+    _write("destroy", _events(stack, "destroy", "--preview-only", "--json"))
+    with edited_by_hand():
+        _write("drift", _preview(stack, "--refresh"))
+        stack.run("up", "--yes", "--skip-preview", "--refresh")
+    _write("nothing", _preview(stack))
+
+
+@contextmanager
+def edited_by_hand() -> Iterator[None]:
+    """What somebody changes on the cluster: a list of the mesh, a policy's source, a chart's object."""
+    kubectl = lab.kubectl()
+    mesh = {"spec": {"traffic": {"enablePermissiveTrafficPolicyMode": True, "outboundPortExclusionList": [1]}}}
+    source = [{"op": "replace", "path": "/spec/sources/0/name", "value": "somebody"}]
+    edits: list[Callable[[], object]] = [
+        lambda: kubectl.run(
+            "patch", "meshconfig/osm-mesh-config", "-n", "osm-system", "--type=merge", "-p", json.dumps(mesh)
+        ),
+        lambda: kubectl.run(
+            "patch", f"traffictarget/{TARGET}", "-n", "dapr-test", "--type=json", "-p", json.dumps(source)
+        ),
+        lambda: kubectl.run("scale", "deployment/dapr-operator", "-n", "dapr-system", "--replicas=0"),
+        lambda: kubectl.run("delete", "service", "osm-validator", "-n", "osm-system"),
+    ]
+    for edit in edits:
+        edit()
+    yield
+
+
+def _preview(stack: Stack, *flags: str) -> str:
+    return _events(stack, "preview", "--json", *flags)
+
+
+def _events(stack: Stack, command: str, *flags: str) -> str:
+    streaming = replace(stack, environment={**stack.environment, "PULUMI_ENABLE_STREAMING_JSON_PREVIEW": "true"})
+    said = streaming.run(command, *flags)
+    return "".join(f"{line}\n" for line in said.splitlines() if line.startswith("{"))
+
+
+def _write(name: str, events: str) -> None:
+    # Without a time in it, the same events are the same file.
+    (EVENTS / f"{name}.jsonl.gz").write_bytes(gzip.compress(events.encode(), mtime=0))
+    print(f"{name}: {events.count(chr(10))} events", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
