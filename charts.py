@@ -85,7 +85,16 @@ class Renderer:
             found = self.render(json.dumps(options))
         if not found:
             raise ChartError(f"dapr-osm:{key}: {chart.source} {chart.version} renders to nothing")
-        return [item for item in found if item]
+        return [with_whole_numbers(item) for item in found if item]
+
+
+def with_whole_numbers(value: Any) -> Any:
+    """What came from the provider, with ports and the like as what they are: its protocol knows fractions only."""
+    if isinstance(value, Mapping):
+        return {key: with_whole_numbers(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [with_whole_numbers(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def source_options(chart: Chart, name: str) -> dict[str, Any]:

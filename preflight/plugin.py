@@ -92,19 +92,10 @@ def _asked(provider: provider_pb2_grpc.ResourceProviderStub, options: str) -> An
         raise OperationError(str(error.details())) from error
     if failures := answer.get("failures"):
         raise OperationError("; ".join(str(failure.get("reason")) for failure in failures))
-    return _plain((answer.get("return") or {}).get("result"))
+    return (answer.get("return") or {}).get("result")
 
 
 def _struct(values: Mapping[str, Any]) -> Any:
     struct = struct_pb2.Struct()
     struct.update(values)
     return struct
-
-
-def _plain(value: Any) -> Any:
-    # The wire knows floating point numbers only.
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value

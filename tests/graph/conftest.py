@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ CONTEXT = "somewhere"
 
 # Graphs are kept, and so many objects that looking for garbage as often as Python does takes a fifth of the time.
 gc.set_threshold(100_000, 50, 100)
+# A program that is refused leaves futures that nobody asks any more: asyncio would tell of each when it is collected,
+# which is long after the test.
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 
 
 @pytest.fixture(scope="package", autouse=True)

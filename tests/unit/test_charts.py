@@ -127,6 +127,14 @@ def test_osms_chart_is_rendered_under_its_own(provider: Callable[..., Provider])
     assert item.namespace == "osm-system"
 
 
+def test_whole_numbers_are_whole_although_the_provider_only_knows_fractions(
+    provider: Callable[..., Provider],
+) -> None:
+    provider({**SECRET, "spec": {"ports": [{"port": 80.0, "targetPort": 6500.0}], "share": 0.5}})
+    (item,) = dapr(at("charts/dapr"))
+    assert json.dumps(item.body["spec"]) == '{"ports": [{"port": 80, "targetPort": 6500}], "share": 0.5}'
+
+
 def test_empty_documents_are_nothing(provider: Callable[..., Provider]) -> None:
     provider(SECRET, None, {})
     assert len(dapr(at("charts/dapr"))) == 1
