@@ -14,6 +14,7 @@ import pytest
 from bugreport.gather import gather
 from cluster.client import Cluster
 from lab import api
+from settings import VERSION
 from status.look import look
 from tests.e2e.judge import DEFAULT, PROMISES, judge
 from tests.e2e.moves import expected, folded
@@ -107,7 +108,7 @@ def test_a_refresh_finds_nothing_changed(walk: Walk) -> None:
 def test_the_outputs_tell_an_operator_what_is_there(walk: Walk) -> None:
     outputs = walk.stack.outputs()
     assert outputs["stage"] == "smi"
-    assert outputs["versions"] == {"dapr": DEFAULT, "osm": "1.2.4"}
+    assert outputs["versions"] == {"program": VERSION, "dapr": DEFAULT, "osm": "1.2.4"}
     assert outputs["namespaces"] == {"dapr": "dapr-system", "osm": "osm-system", "apps": ["dapr-test"]}
     assert [row["port"] for row in outputs["exclusions"]["meshPorts"]] == [50005, 8201, 6379, 50006]
     assert {row["port"] for row in outputs["exclusions"]["podPorts"]} == {80, 443}
