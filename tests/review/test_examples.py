@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,20 +17,34 @@ from tests.review import streams
 
 # As strict as production.
 STRICT: Final = read('{"all": "mandatory"}', name="the examples")
-DOCS: Final = Path(__file__).parents[2] / "docs" / "review.md"
+FOLDER: Final = Path(__file__).parents[2] / "docs"
+DOCS: Final = FOLDER / "review.md"
+# Changes to a stack that runs on the lab, as `python -m tests.review.record` has recorded them.
+CHANGES: Final = FOLDER / "review-examples.md"
+RECORDED: Final = (
+    *("chart-value", "policy-widened", "app-removed", "to-locked", "to-permissive"),
+    *("drift", "destroy"),
+)
 EXAMPLES: Final = {
     "first-install": lambda: streams.real("first-install"),
     "exclusions": lambda: streams.exclusions().lines(),
     "violated": lambda: streams.real("violated"),
     "edited": lambda: streams.real("edited"),
+    **{name: partial(streams.real, name) for name in RECORDED},
 }
 POLICIES: Final = {"violated": STRICT, "edited": STRICT}
 
 
 def example(name: str) -> str:
     """An example, without the marker, and with its headings below the page's own."""
-    text = rendered([review(parse(EXAMPLES[name]()), POLICIES.get(name))], Level.NO_CREATED).removeprefix(MARKER)
+    level = Level.TABLES if name in RECORDED else Level.NO_CREATED
+    text = rendered([review(parse(EXAMPLES[name]()), POLICIES.get(name))], level).removeprefix(MARKER)
     return re.sub("^## ", "### ", text.strip(), flags=re.MULTILINE)
+
+
+def page(name: str) -> Path:
+    """Where an example stands."""
+    return CHANGES if name in RECORDED else DOCS
 
 
 def block(name: str) -> re.Pattern[str]:
@@ -38,18 +53,20 @@ def block(name: str) -> re.Pattern[str]:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_what_the_review_says(name: str) -> None:
-    found = block(name).search(DOCS.read_text())
+    found = block(name).search(page(name).read_text())
     assert found is not None
     assert found[2].strip() == example(name), "run python -m tests.review.test_examples"
 
 
-def written() -> str:
-    text = DOCS.read_text()
+def written(path: Path) -> str:
+    text = path.read_text()
     for name in EXAMPLES:
-        made = example(name)
-        text = block(name).sub(lambda found, made=made: f"{found[1]}\n{made}\n\n{found[3].strip()}", text)  # type: ignore[misc]
+        if page(name) == path:
+            made = example(name)
+            text = block(name).sub(lambda found, made=made: f"{found[1]}\n{made}\n\n{found[3].strip()}", text)  # type: ignore[misc]
     return text
 
 
 if __name__ == "__main__":
-    DOCS.write_text(written())
+    for written_page in (DOCS, CHANGES):
+        written_page.write_text(written(written_page))
