@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -25,7 +26,7 @@ RECORDED: Final = (
     *("chart-value", "policy-widened", "app-removed", "to-locked", "to-permissive"),
     *("drift", "destroy"),
 )
-EXAMPLES: Final = {
+EXAMPLES: Final[dict[str, Callable[[], list[str]]]] = {
     "first-install": lambda: streams.real("first-install"),
     "exclusions": lambda: streams.exclusions().lines(),
     "violated": lambda: streams.real("violated"),
