@@ -129,7 +129,8 @@ def pods_outside_the_mesh() -> Row:
 
 
 def _names(stack: Stack) -> set[str]:
-    return {item["urn"] for item in stack.resources()}
+    # Not the engine's own provider, through which the program reads its state, and which goes with every run.
+    return {item["urn"] for item in stack.resources() if not item["type"].startswith("pulumi:providers:")}
 
 
 def _schema(definition: dict[str, Any]) -> Any:
