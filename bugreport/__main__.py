@@ -20,6 +20,7 @@ from cluster.client import Cluster
 from cluster.errors import OperationError
 from cluster.kubeconfig import check_context
 from model.telling import TELLING
+from status.arguments import add_place
 from status.look import look
 from status.shape import Status
 
@@ -30,15 +31,7 @@ SECONDS: Final = 120
 def main(arguments: Sequence[str]) -> int:
     """Make it; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m bugreport", description=__doc__)
-    parser.add_argument("--context", help="the kubeconfig's context; default: the current one")
-    parser.add_argument("--stack", metavar="NAME", help="the stack; default: the only one there is")
-    parser.add_argument(
-        "--namespace",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="a further namespace; may be given several times",
-    )
+    add_place(parser, namespace="a further namespace")
     parser.add_argument("--seconds", type=float, default=SECONDS, help=f"begin nothing new after so long ({SECONDS})")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--output", type=Path, metavar="FILE", help="the archive; default: a new one in this folder")

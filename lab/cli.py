@@ -90,11 +90,6 @@ def recover(paths: Paths) -> int:
     return cleared or pulumi.run(paths, ["up", "--yes"]) or pulumi.run(paths, ["stack", "output"])
 
 
-def drift(paths: Paths) -> int:
-    """Show what on the cluster is not as the stack declares it; nothing is changed."""
-    return pulumi.run(paths, ["preview", "--refresh", "--diff"])
-
-
 def down(paths: Paths) -> int:
     """Run `pulumi destroy`; the cluster goes on running."""
     pulumi.refuse_other_cluster(paths)
@@ -114,7 +109,6 @@ COMMANDS: dict[str, Callable[[Paths], int]] = {
     "up": up,
     "down": down,
     "recover": recover,
-    "drift": drift,
     "env": show_environment,
     "preflight": check,
     "build": build_all,

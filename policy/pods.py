@@ -58,30 +58,34 @@ def secrets(asked: Asked) -> Iterator[Found | NotKnown]:
     """The rule."""
     item = asked.item
     for container in containers(item):
-        for variable in listed(container.body.get("env")):
-            name = variable.get("name") if isinstance(variable, Mapping) else None
-            if isinstance(name, str) and TELLING.search(name) and variable.get("value"):
-                yield found(
-                    item,
-                    f"variable {name} of container {container.name} has its value in the clear, for whoever may read "
-                    "pods. Take it from a Secret (valueFrom)",
-                )
+        for name in _in_the_clear(container.body.get("env")):
+            yield found(
+                item,
+                f"variable {name} of container {container.name} has its value in the clear, for whoever may read pods. "
+                "Take it from a Secret (valueFrom)",
+            )
     if item.kind == "Secret":
         yield from _unmarked(item)
     if item.kind == "Component":
-        for entry in listed(item.at("spec", "metadata")):
-            name = entry.get("name") if isinstance(entry, Mapping) else None
-            if isinstance(name, str) and TELLING.search(name) and entry.get("value"):
-                yield found(
-                    item,
-                    f"{name} stands in it in the clear, for whoever may read Components. Take it from a Secret "
-                    "(secretKeyRef)",
-                )
+        for name in _in_the_clear(item.at("spec", "metadata")):
+            yield found(
+                item,
+                f"{name} stands in it in the clear, for whoever may read Components. Take it from a Secret "
+                "(secretKeyRef)",
+            )
     if item.kind == "ConfigMap":
         data = item.at("data")
         for key, value in data.items() if isinstance(data, Mapping) else ():
             if TELLING.search(str(key)) and value:
                 yield found(item, f"{key} stands in a ConfigMap. Put it into a Secret")
+
+
+def _in_the_clear(entries: Any) -> Iterator[str]:
+    """Names that tell of a secret, of those of a list's entries that have their value beside them."""
+    for entry in listed(entries):
+        name = entry.get("name") if isinstance(entry, Mapping) else None
+        if isinstance(name, str) and TELLING.search(name) and entry.get("value"):
+            yield name
 
 
 def _unmarked(item: Object) -> Iterator[Found]:

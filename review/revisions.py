@@ -32,8 +32,6 @@ STAND_INS: Final[Mapping[str, str]] = {
 DROPPED: Final = ("chartCredentials",)
 # The one setting without a default.
 REQUIRED: Final = "redisPassword"
-# What a stack file has beside its settings, of no use with a passphrase of our own.
-ENCRYPTION: Final = ("encryptionsalt", "secretsprovider", "encryptedkey")
 # Names that Pulumi makes up would be others in each preview, and with them the checksums of whatever uses them.
 NAMED_ALIKE: Final = {"pulumi:autonaming": {"mode": "verbatim"}}
 CHARTS: Final = ("daprChart", "osmChart")

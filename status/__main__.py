@@ -19,6 +19,7 @@ from rich.live import Live
 from cluster.client import Cluster
 from cluster.errors import OperationError
 from cluster.kubeconfig import check_context
+from status.arguments import add_place
 from status.look import look
 from status.render import render
 from status.shape import Status
@@ -33,15 +34,7 @@ WIDE: Final = 160
 def main(arguments: Sequence[str]) -> int:
     """Tell it; the exit code."""
     parser = argparse.ArgumentParser(prog="python -m status", description=__doc__)
-    parser.add_argument("--context", help="the kubeconfig's context; default: the current one")
-    parser.add_argument("--stack", metavar="NAME", help="the stack; default: the only one there is")
-    parser.add_argument(
-        "--namespace",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="where to look if this user may not see the whole cluster; may be given several times",
-    )
+    add_place(parser, namespace="where to look if this user may not see the whole cluster")
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--json", action="store_true", help="as JSON: docs/status.md")
     way.add_argument("--watch", action="store_true", help=f"look again every {WATCH_SECONDS:g} seconds")

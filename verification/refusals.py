@@ -7,7 +7,7 @@ this called app.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 from cluster.client import Cluster
@@ -161,8 +161,3 @@ def bypassed(way: Way, counts: Counts, least: int = 1) -> list[str]:
 def by_caller(before: Mapping[str, Counts], after: Mapping[str, Counts]) -> dict[str, Counts]:
     """What was counted between two looks, by the caller's pods."""
     return {pod: counts.since(before[pod]) for pod, counts in after.items()}
-
-
-def summed(counts: Sequence[Counts], name: str) -> int:
-    """The sum of one count of the callers' pods."""
-    return sum(int(getattr(one, name)) for one in counts)

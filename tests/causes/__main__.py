@@ -6,8 +6,6 @@ table alone.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any, Final
 
 from settings import ROOT
 from tests.causes.rows import ROWS, SHORT, TIMEOUT, Base
+from tests.support import matrix
 
 RESULTS: Final = Path(__file__).with_name("results.json")
 TABLE: Final = ROOT / "docs" / "causes.md"
@@ -33,19 +32,9 @@ succeed. Seconds are from the start of `up`, of which a run that changes nothing
 
 def main(arguments: list[str]) -> int:
     """Try setups and write the table; fails where a message did not come, or came too late."""
-    parser = argparse.ArgumentParser(prog="python -m tests.causes", description=__doc__)
-    parser.add_argument("--again", action="append", default=[], metavar="ROW")
-    parser.add_argument("--only", action="append", default=[], metavar="ROW")
-    parser.add_argument("--table", action="store_true")
-    given = parser.parse_args(arguments)
-    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    wanted = [
-        name
-        for name in ROWS
-        if not given.table
-        and (not given.only or any(name.startswith(one) for one in given.only))
-        and (not results.get(name, {}).get("held") or any(name.startswith(one) for one in given.again))
-    ]
+    given = matrix.asked("python -m tests.causes", __doc__, arguments)
+    results = matrix.Results.load(RESULTS)
+    wanted = results.wanted(ROWS, given)
     failed = 0
     if wanted:
         with Base() as base:
@@ -56,11 +45,10 @@ def main(arguments: list[str]) -> int:
                     row |= {"held": True, **ROWS[name].tried(base)}
                 except AssertionError as error:
                     failed += 1
-                    row |= {"held": False, "why": str(error)[-3000:]}
-                results[name] = row
-                RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+                    row |= {"held": False, "why": matrix.told(str(error))}
+                results.note(name, row)
                 print(f"{name}: {row}", flush=True)
-    TABLE.write_text(table(results))
+    TABLE.write_text(table(results.rows))
     return 1 if failed else 0
 
 
@@ -68,7 +56,7 @@ def table(results: dict[str, Any]) -> str:
     """The table, as Markdown."""
     lines = [
         f"| {name} | {'by its cause' if row['early'] else 'at its time-out'} | {row['seconds']} "
-        f"| {row['said'].replace('|', chr(92) + '|')} | {row['at'][:10]} |"
+        f"| {matrix.cell(row['said'])} | {row['at'][:10]} |"
         for name, row in ((name, results[name]) for name in ROWS if results.get(name, {}).get("held"))
     ]
     return HEAD + "\n".join(lines) + "\n"

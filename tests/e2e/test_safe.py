@@ -17,6 +17,7 @@ from tests.e2e.judge import judge
 from tests.e2e.test_walkthrough import assert_nothing_left
 from tests.support import inventory, lab
 from tests.support.kubectl import Kubectl
+from tests.support.others import definition
 from tests.support.stack import Stack, Step
 
 UNTOUCHED = "Nothing was touched"
@@ -61,23 +62,6 @@ def theirs(kubectl: Kubectl, *objects: dict[str, Any]) -> Iterator[None]:
             kubectl.run("delete", item["kind"], meta["name"], *where, "--ignore-not-found")
 
 
-def crd(name: str, labels: dict[str, str]) -> dict[str, Any]:
-    """A definition of somebody else's, with a content of its own."""
-    plural, _, group = name.partition(".")
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": name, "labels": labels},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"plural": plural, "kind": plural.capitalize(), "singular": plural.removesuffix("s")},
-            "versions": [{"name": "v1alpha1", "served": True, "storage": True, "schema": schema}],
-        },
-    }
-
-
 # --- before the first `up` --------------------------------------------------------------------------------------
 
 
@@ -89,7 +73,8 @@ def test_what_is_somebody_elses_is_named_before_anything_is_touched(safe: Stack,
         "metadata": {"name": "dapr-injector", "labels": {"app.kubernetes.io/managed-by": "somebody"}},
         "rules": [],
     }
-    smi, dapr = crd("traffictargets.access.smi-spec.io", {"a": "b"}), crd("components.dapr.io", {})
+    smi = definition("traffictargets.access.smi-spec.io", "TrafficTarget", labels={"a": "b"})
+    dapr = definition("components.dapr.io", "Part", labels={})
     with theirs(kubectl, namespace, role, smi, dapr):
         for said in (safe.run("preview", ok=False), safe.up(ok=False)):
             assert UNTOUCHED in said

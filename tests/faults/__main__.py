@@ -6,8 +6,6 @@ table alone.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 from datetime import UTC, datetime
@@ -16,6 +14,7 @@ from typing import Any, Final
 
 from settings import ROOT
 from tests.faults import breaking, rows, sharing
+from tests.support import matrix
 
 ROWS: Final = {**rows.ROWS, **breaking.ROWS, **sharing.ROWS}
 
@@ -36,38 +35,28 @@ changed or deleted in a row that survived. Seconds are of the recovery or the de
 
 def main(arguments: list[str]) -> int:
     """Make faults and write the table; fails where something did not hold."""
-    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
-    parser.add_argument("--again", action="append", default=[], metavar="ROW")
-    parser.add_argument("--only", action="append", default=[], metavar="ROW")
-    parser.add_argument("--table", action="store_true")
-    given = parser.parse_args(arguments)
-    results: dict[str, Any] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    given = matrix.asked("python -m tests.faults", __doc__, arguments)
+    results = matrix.Results.load(RESULTS)
     failed = 0
-    for name, made in ROWS.items():
-        again = any(name.startswith(wanted) for wanted in given.again)
-        chosen = not given.only or any(name.startswith(wanted) for wanted in given.only)
-        if given.table or not chosen or (results.get(name, {}).get("held") and not again):
-            continue
+    for name in results.wanted(ROWS, given):
         print(f"{name} ...", flush=True)
-        before = results.get(name, {})
+        before = results.rows.get(name, {})
         row: dict[str, Any] = {"runs": before.get("runs", 0) + 1, "survived": before.get("survived", 0)}
         row["at"] = datetime.now(UTC).isoformat(timespec="minutes")
         began = time.monotonic()
         try:
-            row |= {"held": True, **made()}
+            row |= {"held": True, **ROWS[name]()}
             row["survived"] += 1
         except AssertionError as error:
             failed += 1
-            row |= {"held": False, "why": told(str(error))}
-        results[name] = row
-        # At once, so that nothing is made twice when a later row breaks off.
-        RESULTS.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+            row |= {"held": False, "why": matrix.told(str(error))}
+        results.note(name, row)
         print(
             f"{name}: {'held' if row['held'] else 'FAILED: ' + row['why']}, {time.monotonic() - began:.0f} s",
             flush=True,
         )
-    TABLE.write_text(table(results))
-    held = [bool(results[name]["held"]) for name in ROWS if name in results]
+    TABLE.write_text(table(results.rows))
+    held = [bool(results.rows[name]["held"]) for name in ROWS if name in results.rows]
     print(f"{held.count(True)} passed, {held.count(False)} failed")
     return 1 if failed else 0
 
@@ -76,21 +65,10 @@ def table(results: dict[str, Any]) -> str:
     """The table, as Markdown."""
     lines = [
         f"| {name} | {row['runs']} | {row['survived']} of {row['runs']} | "
-        f"{row.get('recovered', row.get('destroyed', '-'))} | {row['at'][:10]} | {_cell(row.get('note', ''))} |"
+        f"{row.get('recovered', row.get('destroyed', '-'))} | {row['at'][:10]} | {matrix.cell(row.get('note', ''))} |"
         for name, row in ((name, results[name]) for name in ROWS if name in results)
     ]
     return HEAD + "\n".join(lines) + "\n"
-
-
-def told(failure: str) -> str:
-    """What went wrong: from the first error on, and not the whole output of a run."""
-    lines = failure.splitlines()
-    first = next((number for number, line in enumerate(lines) if "Diagnostics:" in line or "error:" in line), 0)
-    return "\n".join([*lines[:1], *lines[first : first + 30]])[:4000]
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
 
 
 if __name__ == "__main__":

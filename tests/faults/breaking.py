@@ -19,7 +19,7 @@ from lab import api
 from settings import ROOT
 from tests.e2e.judge import judge
 from tests.faults.killing import Ended, watched
-from tests.faults.rows import Row, clean, converges, recover
+from tests.faults.rows import Row, clean, converges, destroyed, recover
 from tests.support import lab
 from tests.support.stack import Stack
 
@@ -220,15 +220,13 @@ def destroyed_after(fault: str) -> Row:
     with clean() as stack:
         stack.up()
         REMOVALS[fault]()
-        began = time.monotonic()
         try:
-            stack.destroy()
-            seconds = round(time.monotonic() - began)
+            row = destroyed(stack)
             stack.destroy()
         finally:
             for node in kubectl.items("nodes"):
                 kubectl.run("uncordon", node["metadata"]["name"])
-    return {"destroyed": seconds}
+    return row
 
 
 def _delete(*arguments: str) -> Callable[[], object]:

@@ -14,8 +14,8 @@ from typing import Any, Final
 from lab import api
 from model.owner import STACK_LABEL
 from tests.faults.killing import interrupted
-from tests.faults.others import Object, theirs
 from tests.support import inventory, lab
+from tests.support.others import Object, theirs
 from tests.support.stack import Stack
 
 Row = dict[str, Any]
@@ -104,6 +104,13 @@ def recover(stack: Stack) -> None:
     stack.cli("cancel", "--yes", "--stack", stack.name, ok=None)
 
 
+def destroyed(stack: Stack) -> Row:
+    """The stack's destroy, and how long it took."""
+    began = time.monotonic()
+    stack.destroy()
+    return {"destroyed": round(time.monotonic() - began)}
+
+
 def converges(stack: Stack) -> Row:
     """The recovery: cancel, refresh, and up; then nothing is left to do, and nothing is there twice."""
     recover(stack)
@@ -155,9 +162,7 @@ def given_up(name: str) -> Row:
         ended = interrupted(stack, "up", name)
         assert ended.reached, f"{name} was never begun:\n{ended.output[-3000:]}"
         recover(stack)
-        began = time.monotonic()
-        stack.destroy()
-        return {"destroyed": round(time.monotonic() - began)}
+        return destroyed(stack)
 
 
 def killed_destroy(name: str) -> Row:
@@ -167,9 +172,7 @@ def killed_destroy(name: str) -> Row:
         ended = interrupted(stack, "destroy", name)
         assert ended.reached, f"{name} was never begun:\n{ended.output[-3000:]}"
         recover(stack)
-        began = time.monotonic()
-        stack.destroy()
-        return {"destroyed": round(time.monotonic() - began)}
+        return destroyed(stack)
 
 
 def killed_move(name: str, number: signal.Signals = signal.SIGKILL, **earlier: str) -> Row:

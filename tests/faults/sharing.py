@@ -9,10 +9,9 @@ from typing import Any, Final
 
 from stack import TAKE_OVER
 from tests.e2e.judge import judge
-from tests.faults import others
 from tests.faults.breaking import APPS, unmeshed
 from tests.faults.rows import Row, clean, converges
-from tests.support import lab
+from tests.support import lab, others
 from tests.support.stack import Stack
 
 TAKEN_OVER: Final = "resiliencies.dapr.io"

@@ -44,6 +44,30 @@ def test_pulumi_gets_its_arguments_as_they_are(monkeypatch: pytest.MonkeyPatch) 
     assert seen == [["config", "set", "--path", "a.b", "--", "-1"]]
 
 
+@pytest.mark.parametrize("fails", ["refresh", "up", None])
+def test_a_recovery_asks_nothing_and_goes_on_only_while_all_is_well_though_there_be_nothing_to_cancel(
+    fails: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[str]] = []
+
+    def run(_paths: Paths, arguments: list[str]) -> int:
+        seen.append(arguments)
+        return int(arguments[0] in ("cancel", fails))
+
+    monkeypatch.setattr("lab.pulumi.run", run)
+    monkeypatch.setattr("lab.pulumi.refuse_other_cluster", lambda _paths: None)
+    monkeypatch.setattr(cli, "start", lambda _paths: 0)
+    assert cli.main(["recover"]) == int(fails is not None)
+    steps = [
+        ["cancel", "--yes"],
+        ["refresh", "--yes", "--skip-preview", "--clear-pending-creates"],
+        ["up", "--yes"],
+        ["stack", "output"],
+    ]
+    last = next((number for number, step in enumerate(steps) if step[0] == fails), len(steps))
+    assert seen == steps[: last + 1]
+
+
 @pytest.mark.parametrize("command", ["start", "build"])
 def test_releases_are_asked_for_by_name_and_none_is_meant_where_none_is_named(
     command: str, monkeypatch: pytest.MonkeyPatch

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
 from tests.support.kubectl import Kubectl
 
 THEIRS: Final = "somebody-else"
+OWNED: Final = {"owner": THEIRS}
 
 Object = dict[str, Any]
 
 
 def _object(api: str, kind: str, name: str, namespace: str | None = THEIRS, **rest: Any) -> Object:
-    metadata = {"name": name, "labels": {"owner": THEIRS}} | ({"namespace": namespace} if namespace else {})
+    metadata = {"name": name, "labels": dict(OWNED)} | ({"namespace": namespace} if namespace else {})
     return {"apiVersion": api, "kind": kind, "metadata": metadata, **rest}
 
 
@@ -25,22 +26,6 @@ def _pod() -> Object:
         "metadata": {"labels": {"app": THEIRS}},
         "spec": {"schedulerName": "nobody", "containers": [{"name": "theirs", "image": "theirs/app:1"}]},
     }
-
-
-def _definition() -> Object:
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    return _object(
-        "apiextensions.k8s.io/v1",
-        "CustomResourceDefinition",
-        "widgets.example.com",
-        None,
-        spec={
-            "group": "example.com",
-            "scope": "Namespaced",
-            "names": {"plural": "widgets", "kind": "Widget", "singular": "widget"},
-            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
-        },
-    )
 
 
 def _webhook(kind: str) -> Object:
@@ -98,7 +83,7 @@ def objects() -> list[Object]:
             roleRef={"apiGroup": group, "kind": "ClusterRole", "name": THEIRS},
             subjects=account,
         ),
-        _definition(),
+        definition("widgets.example.com", "Widget", version="v1"),
         _object("example.com/v1", "Widget", THEIRS, spec={"size": 1}),
         _webhook("MutatingWebhookConfiguration"),
         _webhook("ValidatingWebhookConfiguration"),
@@ -115,14 +100,16 @@ def dapr_workload() -> list[Object]:
     ]
 
 
-def definition(name: str, kind: str) -> Object:
-    """A definition of somebody else's by one of the stack's names, with a content of its own."""
+def definition(name: str, kind: str, *, version: str = "v1alpha1", labels: Mapping[str, str] = OWNED) -> Object:
+    """A definition of somebody else's, with a content of its own: anything may be in its objects."""
     plural, _, group = name.partition(".")
     called = {"plural": plural, "kind": kind, "singular": kind.lower()}
     schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    versions = [{"name": "v1alpha1", "served": True, "storage": True, "schema": schema}]
+    versions = [{"name": version, "served": True, "storage": True, "schema": schema}]
     spec = {"group": group, "scope": "Namespaced", "names": called, "versions": versions}
-    return _object("apiextensions.k8s.io/v1", "CustomResourceDefinition", name, None, spec=spec)
+    made = _object("apiextensions.k8s.io/v1", "CustomResourceDefinition", name, None, spec=spec)
+    made["metadata"]["labels"] = dict(labels)
+    return made
 
 
 def namespace(name: str) -> list[Object]:
