@@ -114,8 +114,8 @@ kubeconfig: venv ## Print the path of the lab's kubeconfig
 pulumi: venv ## Run Pulumi's CLI on the lab's stack: make pulumi ARGS="preview"
 	@$(LAB) pulumi -- $(ARGS)
 
-bench: venv ## Measure what a verification costs at 2, 12 and 50 apps, for docs/verification.md (no cluster)
-	@$(PYTHON) -m tests.bench
+bench: venv ## Measure what a verification costs at 2, 12 and 50 apps, for docs/verification.md (ARGS=--lab: 2 and 12 on the lab)
+	@$(PYTHON) -m tests.bench $(ARGS)
 
 docs: venv ## Write what is declared into Pulumi.yaml, docs/settings.md and docs/policies.md
 	@$(PYTHON) -m settings
@@ -154,7 +154,7 @@ e2e: venv ## Run the tests on the lab: the walkthrough, forwards and back (start
 test: unit ## Run the tests, cheap ones first, then on the lab, which is started here (not: releases, compat, faults)
 	@$(LAB) start
 	@$(LAB) down # the tests' stacks need the cluster to themselves
-	@$(PYTHON) -m pytest -m "(engine or lab) and not lab_lifecycle and not releases" --durations=15
+	@$(PYTHON) -m pytest -m "(engine or lab) and not lab_lifecycle and not releases" -n 2 --dist loadscope --durations=25
 
 releases: venv ## Run the tests of other Dapr releases than the default, and of the ways between them (10 minutes)
 	@$(LAB) start

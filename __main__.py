@@ -126,6 +126,7 @@ apps = HelloKubernetesApps(
         read_all_secrets=settings.read_all_secrets,
         registry_credentials=this.secrets.registry_credentials,
         route=settings.dapr.route,
+        control_planes=[settings.namespaces.dapr, *([settings.namespaces.osm] if osm else [])],
         dapr=dapr,
         dapr_digest=dapr.sidecars,
         sidecars=sidecars(stage, settings.dapr, OSM_RELEASE),

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from model import helm_values, names
 from model.chart import ChartObject, chart_objects
+from model.leaks import without
 from model.owner import Owner
 from model.versions import OSM_RELEASE
 from settings import Chart, Settings
@@ -55,7 +56,8 @@ class Renderer:
             further=settings.dapr_values,
         )
         namespace = settings.namespaces.dapr
-        rendered = self._render("daprChart", settings.dapr_chart, names.DAPR_RELEASE_NAME, namespace, values)
+        hidden = settings.dapr_values if settings.secret_dapr_values else {}
+        rendered = self._render("daprChart", settings.dapr_chart, names.DAPR_RELEASE_NAME, namespace, values, hidden)
         return chart_objects(rendered, namespace=namespace, owner=self.owner, plan=settings.dapr.chart)
 
     def osm(self, settings: Settings) -> tuple[ChartObject, ...]:
@@ -68,13 +70,14 @@ class Renderer:
             further=settings.osm_values,
         )
         namespace = settings.namespaces.osm
-        rendered = self._render("osmChart", settings.osm_chart, names.OSM_RELEASE_NAME, namespace, values)
+        hidden = settings.osm_values if settings.secret_osm_values else {}
+        rendered = self._render("osmChart", settings.osm_chart, names.OSM_RELEASE_NAME, namespace, values, hidden)
         return chart_objects(rendered, namespace=namespace, owner=self.owner, plan=OSM_RELEASE.chart)
 
     def _render(
-        self, key: str, chart: Chart, name: str, namespace: str, values: Mapping[str, Any]
+        self, key: str, chart: Chart, name: str, namespace: str, values: Mapping[str, Any], hidden: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
-        with _fetching(chart, name, self.credentials) as where, _told_as_one_line(key, chart, self.credentials):
+        with _fetching(chart, name, self.credentials) as where, _told_as_one_line(key, chart, self.credentials, hidden):
             options = {
                 **where,
                 "namespace": namespace,
@@ -143,15 +146,27 @@ def registry_login(source: str, credentials: Mapping[str, str]) -> str:
     return json.dumps({"auths": {host: {"auth": base64.b64encode(pair.encode()).decode()}}})
 
 
+def _leaves(value: Any) -> Iterator[str]:
+    """Every text and number in Helm values."""
+    if isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _leaves(inner)
+    elif value is not None and not isinstance(value, bool):
+        yield str(value)
+
+
 @contextmanager
-def _told_as_one_line(key: str, chart: Chart, credentials: Mapping[str, str]) -> Iterator[None]:
+def _told_as_one_line(
+    key: str, chart: Chart, credentials: Mapping[str, str], hidden: Mapping[str, Any]
+) -> Iterator[None]:
     try:
         yield
     except Exception as error:
         said = str(error)
         if password := credentials.get("password"):
+            # However short.
             said = said.replace(password, "[secret]")
-        text = " ".join(said.split())
+        text = " ".join(without(said, [password or "", *_leaves(hidden)]).split())
         mend = (
             "Is the address right, and can this machine reach it? A copy may stand in the project: a path works too."
             if FETCH in str(error)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -31,7 +34,7 @@ from model.versions import DAPR_RELEASES, OSM_RELEASE
 from preflight import report
 from preflight.checks import examine
 from preflight.subject import State, Subject
-from settings import PROJECT, Settings, SettingsError, load
+from settings import PROJECT, Settings, SettingsError, kubelet, load
 from steps import identity
 from verification.pods import bare
 
@@ -43,6 +46,9 @@ DESTROY = "To destroy the stack all the same: pulumi destroy --run-program=false
 # Set to the stack's name where what carries its mark is its own, although its state does not know: the state was lost,
 # or comes from an earlier version (`make bring-over`). Once, so it is no setting.
 TAKE_OVER = "DAPR_OSM_TAKE_OVER"
+
+# The exit code of a program that a signal has ended, as shells have it.
+INTERRUPTED: Final = 130
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,10 +101,20 @@ def stack() -> Stack:
             what the stack needs, or has something in its place that is not its own. Pulumi prints it without a
             traceback.
     """
+    _end_quietly()
     try:
         return _stack()
     except (SettingsError, OperationError, ChartError, UnknownHookError) as error:
         raise pulumi.RunError(str(error)) from error
+
+
+def _end_quietly() -> None:
+    """Let the program end without a traceback where it is told to: by then the engine has said why.
+
+    Where an update fails, Pulumi's Python host ends the program with the signal of Ctrl-C, amid whatever it does.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, lambda *_: sys.exit(INTERRUPTED))
 
 
 def _stack() -> Stack:
@@ -192,6 +208,13 @@ def _warn(settings: Settings) -> None:
             "before it. Try it where nobody depends on it first."
         )
 
+    for app in settings.apps.values() if settings.stage.meshed else ():
+        for key in kubelet.answered_by_daprd(app, settings.dapr):
+            pulumi.log.warn(
+                f"{PROJECT}:{key} is answered by daprd in the mesh, which gives a pod one answer for each kind of "
+                "probe by HTTP: it says nothing of the app. Ask by TCP (tcpSocket) or by a command (exec)."
+            )
+
 
 def _secrets(settings: Settings) -> Secrets:
     config = pulumi.Config(PROJECT)
@@ -264,6 +287,7 @@ def _teardown(subject: Subject, dapr: InstalledChart) -> Teardown:
             **({where.osm: OSM_RELEASE.crds} if meshed else {}),
         },
         namespaces=tuple(subject.namespaces),
+        existing=tuple(sorted(subject.settings.existing_namespaces)),
         keep=subject.settings.keep_shared,
     )
 

@@ -20,7 +20,7 @@ import urllib3
 from cluster import discovery, portforward
 from cluster.access import find_access
 from cluster.discovery import Discovery, Resource
-from cluster.errors import ApiError, OperationError
+from cluster.errors import ApiError, ForbiddenError, OperationError
 from cluster.portforward import Answer
 from cluster.transport import CONNECTIONS, Reply, Transport
 
@@ -134,12 +134,21 @@ class Cluster:
                     raise OperationError(f"the cluster does not answer at {self._transport.server}: {error}") from error
                 time.sleep(pause)
                 continue
-            if 200 <= reply.status < 300:
-                return reply.body
+            if reply.status < 400:
+                return self._said(method, path, reply)
             if pause is None or not _is_busy(reply, method, changes=changes):
                 break
             time.sleep(max(pause, min(reply.retry_after or 0, PAUSES[-1])))
         raise ApiError(method, path, reply.status, reply.body)
+
+    def _said(self, method: str, path: str, reply: Reply) -> str:
+        """What an API server says, and not a page of whoever stands before it."""
+        said = no_api_server(self._transport.server, f"{reply.status} {reply.kind}")
+        if reply.status >= 300:
+            raise ApiError(method, path, reply.status, said)
+        if "html" in reply.kind:
+            raise OperationError(said)
+        return reply.body
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Object | None:
         """One object or list, or None where there is none."""
@@ -191,10 +200,8 @@ class Cluster:
         query |= {"force": "true"} if force else {}
         query |= {"dryRun": "All"} if dry_run else {}
         if kind == "merge":
-            changed: Object = json.loads(self.request("PATCH", path, query, body))
-        else:
-            changed = json.loads(self.exchange("PATCH", path, query, body, content=PATCHES[kind]))
-        return changed
+            return as_object(self.request("PATCH", path, query, body))
+        return as_object(self.exchange("PATCH", path, query, body, content=PATCHES[kind]))
 
     def delete(self, path: str, *, uid: str | None = None, propagation: Propagation = "Background") -> bool:
         """Delete an object; tells whether it was there.
@@ -222,15 +229,26 @@ class Cluster:
             OperationError: It can't be read.
         """
         if self._uid is None:
-            namespace = self.partial("/api/v1/namespaces/kube-system")
+            try:
+                namespace = self.partial("/api/v1/namespaces/kube-system")
+            except ApiError as error:
+                if error.status != 403:
+                    raise
+                raise ForbiddenError(
+                    f"this user may not look at the namespace kube-system, by whose UID a cluster is known: "
+                    f"{error.reason}. Have an administrator grant it; deploy/deployer.yaml has all that it takes."
+                ) from error
             if namespace is None:
                 raise OperationError("the cluster has no namespace kube-system, by whose UID it would be known")
-            self._uid = str(namespace["metadata"]["uid"])
+            uid = (namespace.get("metadata") or {}).get("uid")
+            if not uid:
+                raise OperationError(no_api_server(self.server, "an object without metadata"))
+            self._uid = str(uid)
         return self._uid
 
     def server_version(self) -> str:
         """The API server's version, such as ``v1.33.1``."""
-        return str(json.loads(self.request("GET", "/version"))["gitVersion"])
+        return str(as_object(self.request("GET", "/version"))["gitVersion"])
 
     def discover(self) -> Discovery:
         """Every kind that the cluster serves, and the groups that do not answer."""
@@ -266,7 +284,7 @@ class Cluster:
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {key: value for key, value in asked.items() if value}},
         }
-        return bool(json.loads(self.request("POST", ACCESS_REVIEWS, body=review))["status"]["allowed"])
+        return bool(as_object(self.request("POST", ACCESS_REVIEWS, body=review))["status"]["allowed"])
 
     def pods(self, namespace: str, label: str = "") -> list[Object]:
         """A namespace's pods, those that are being deleted too."""
@@ -324,12 +342,34 @@ ACCESS_REVIEWS: Final = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 def _or_none(ask: Callable[[], str]) -> Object | None:
     try:
-        found: Object = json.loads(ask())
+        return as_object(ask())
     except ApiError as error:
         if error.status == 404:
             return None
         raise
+
+
+def as_object(answer: str) -> Object:
+    """An API server's answer.
+
+    Raises:
+        OperationError: It is none.
+    """
+    try:
+        found = json.loads(answer)
+    except ValueError as error:
+        raise OperationError(no_api_server("the address in the kubeconfig", ascii(answer[:60]))) from error
+    if not isinstance(found, dict):
+        raise OperationError(no_api_server("the address in the kubeconfig", ascii(answer[:60])))
     return found
+
+
+def no_api_server(where: str, said: str) -> str:
+    """What is said where something else than an API server answers."""
+    return (
+        f"{where} answers, but not as an API server does ({said.strip()}). Is it the cluster's, and does no proxy or "
+        "login stand before it? `kubectl version` asks the same."
+    )
 
 
 def _changes(method: str, path: str, query: Mapping[str, Any]) -> bool:

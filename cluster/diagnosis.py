@@ -25,8 +25,9 @@ OFTEN: Final = 5
 LONG_SECONDS: Final = 20
 # A registry of a name that nobody knows has been asked four times by then.
 UNKNOWN_HOST_SECONDS: Final = 60
-# A container that ended so often is put off for minutes; it has had its time to find what it waits for.
-CRASHES: Final = 5
+# So often a container is started again in a minute and a half, which is time enough for what it may wait for; the next
+# time would be a minute and more away.
+CRASHES: Final = 4
 # A provisioner that there is takes a claim up within seconds; one whose pods are on their way, within this.
 UNSERVED_SECONDS: Final = 60
 NEVER: Final = datetime.min.replace(tzinfo=UTC)
@@ -341,11 +342,7 @@ def _longer(message: str, event: Object | None) -> str:
 
 def workload_findings(seen: Seen) -> list[Finding]:
     """What keeps workloads from having their pods."""
-    found = []
-    for kind in ("ReplicaSet", "StatefulSet", "DaemonSet", "Job"):
-        for workload in seen.objects.get(kind, ()):
-            if _lacks_pods(kind, workload):
-                found += _refusals(kind, workload, seen.events)
+    found = refused(seen)
     for job in seen.objects.get("Job", ()):
         found += [
             _finding(
@@ -360,6 +357,17 @@ def workload_findings(seen: Seen) -> list[Finding]:
             for one in _conditions(deployment, "Progressing", "False")
         ]
     return found
+
+
+def refused(seen: Seen) -> list[Finding]:
+    """What the API server says to workloads whose pods it does not let in."""
+    return [
+        finding
+        for kind in ("ReplicaSet", "StatefulSet", "DaemonSet", "Job")
+        for workload in seen.objects.get(kind, ())
+        if _lacks_pods(kind, workload)
+        for finding in _refusals(kind, workload, seen.events)
+    ]
 
 
 def _lacks_pods(kind: str, workload: Object) -> bool:
@@ -412,8 +420,9 @@ def claim_findings(seen: Seen) -> list[Finding]:
         if phase == "Pending" and event:
             message = event.get("message", "")
             unserved = event["reason"] == "ExternalProvisioning" and _seconds([event]) >= UNSERVED_SECONDS
-            certain = unserved or bool(NEVER_BOUND.search(message))
-            found.append(_finding(name, event["reason"], message, certain=certain))
+            # Looked at again every 15 seconds: a class that has come by now is not seen sooner.
+            lasting = LONG_SECONDS if unserved or NEVER_BOUND.search(message) else 0
+            found.append(_finding(name, event["reason"], message, lasting=lasting))
     return found
 
 

@@ -4,6 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Final
+
+# What to do about a refusal, where that is always the same.
+MENDS: Final = {
+    401: ". The cluster does not take the kubeconfig's credentials, or no longer: log in anew. `kubectl auth whoami` "
+    "asks the same.",
+    429: ". The cluster has too much to do: try again later.",
+    **dict.fromkeys(
+        (500, 502, 503, 504),
+        ". The API server, or whoever it asks, is not well: try again later. `kubectl get --raw '/readyz?verbose'` and "
+        "`kubectl get apiservices` tell more.",
+    ),
+}
 
 
 class OperationError(Exception):
@@ -30,7 +43,7 @@ class ApiError(OperationError):
         """Say what was refused."""
         self.status = status
         self.reason = reason_of(answer)
-        super().__init__(f"{method} {path}: {status}: {self.reason}")
+        super().__init__(f"{method} {path}: {status}: {self.reason}{MENDS.get(status, '')}")
 
 
 def reason_of(answer: str) -> str:

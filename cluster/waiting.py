@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cluster.client import Cluster, Object
-from cluster.diagnosis import Finding, explain_namespace
+from cluster.diagnosis import LONG_SECONDS, Finding, explain_namespace
 from cluster.errors import OperationError, lines
 from cluster.progress import say
 
@@ -31,11 +31,13 @@ class Workload:
         kind: ``Deployment``, ``StatefulSet`` or ``DaemonSet``.
         namespace: Its namespace.
         name: Its name.
+        serves: Whether others' pods need it, so that it has to have one, whatever somebody has scaled it to.
     """
 
     kind: str
     namespace: str
     name: str
+    serves: bool = False
 
     @property
     def path(self) -> str:
@@ -54,6 +56,7 @@ class Causes:
     Attributes:
         cluster: The cluster.
         workloads: Those that are waited for; what else is wrong in their namespaces is none of their causes.
+        also: Looks at what is none of the workloads', and keeps their pods from being ready all the same.
         error: What a wait that can't help ends with.
         clock: Seconds that only go forward.
         unproven: Whether a container without a readiness probe has ended so far.
@@ -61,6 +64,7 @@ class Causes:
 
     cluster: Cluster
     workloads: Sequence[Workload]
+    also: Callable[[], Iterable[Finding]] = tuple
     error: type[OperationError] = OperationError
     clock: Callable[[], float] = time.monotonic
     _since: dict[str, float] = field(default_factory=dict)
@@ -71,7 +75,9 @@ class Causes:
 
     def look(self) -> list[Finding]:
         """All causes that there are, certain ones first; one that lasts is said to whoever waits."""
-        found = [
+        found = [finding for workload in self.workloads if (finding := _scaled_to_nothing(self.cluster, workload))]
+        found += self.also()
+        found += [
             finding
             for namespace in sorted({workload.namespace for workload in self.workloads})
             for finding in explain_namespace(self.cluster, namespace, self._in(namespace))
@@ -115,19 +121,27 @@ class Causes:
         return [(workload.kind, workload.name) for workload in self.workloads if workload.namespace == namespace]
 
 
-def await_ready(cluster: Cluster, workloads: Sequence[Workload], seconds: int, *, poll: float = 0.5) -> None:
+def await_ready(
+    cluster: Cluster,
+    workloads: Sequence[Workload],
+    seconds: int,
+    *,
+    also: Callable[[], Iterable[Finding]] = tuple,
+    poll: float = 0.5,
+) -> None:
     """Wait until workloads have all of their latest pods ready.
 
     Args:
         cluster: The cluster.
         workloads: The workloads.
         seconds: How long to wait for all of them.
+        also: Looks for further causes.
         poll: Seconds between two looks.
 
     Raises:
         OperationError: One is not, after so long or for certain; says which, and why.
     """
-    causes = Causes(cluster=cluster, workloads=workloads, clock=time.monotonic)
+    causes = Causes(cluster=cluster, workloads=workloads, also=also, clock=time.monotonic)
     deadline = time.monotonic() + seconds
     steady = time.monotonic()
     while True:
@@ -155,7 +169,16 @@ def _problem(cluster: Cluster, workload: Workload) -> str | None:
     if found is None:
         return f"{workload} does not exist"
     ready, wanted = readiness(workload.kind, found)
+    if workload.serves and not wanted:
+        return f"{workload} is scaled to nothing"
     return None if ready >= wanted and is_observed(found) else f"{workload} has {ready} of {wanted} pods ready"
+
+
+def _scaled_to_nothing(cluster: Cluster, workload: Workload) -> Finding | None:
+    if not workload.serves or readiness(workload.kind, cluster.get(workload.path) or {})[1]:
+        return None
+    message = "the apps' sidecars need it; `pulumi up --refresh` brings back what the stack has declared"
+    return Finding(object=str(workload), reason="ScaledToNothing", message=message, certain=False, lasting=LONG_SECONDS)
 
 
 def is_observed(workload: Object) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 
 from components.connection import Connection, child
 from components.readiness import Where, await_pods
-from model.chart import ChartObject, waves
+from model.chart import WRITTEN, ChartObject, waves
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +97,7 @@ class ChartResources(pulumi.ComponentResource):
             props = {
                 key: value if key in ("apiVersion", "kind", "metadata") else pulumi.Output.secret(value)
                 for key, value in props.items()
-            }
+            } | {"metadata": _hidden(item.body["metadata"])}
         options = child(
             self,
             *before,
@@ -110,3 +111,13 @@ class ChartResources(pulumi.ComponentResource):
                 options, pulumi.ResourceOptions(additional_secret_outputs=["data", "stringData"])
             )
         return pulumi.CustomResource(item.resource_type, f"{name}/{item.resource_name}", props, options)
+
+
+def _hidden(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """An object's metadata; of its labels and annotations only what this program writes is sure to be no secret."""
+    return {
+        key: {name: mark if name in WRITTEN else pulumi.Output.secret(mark) for name, mark in value.items()}
+        if key in ("labels", "annotations")
+        else value
+        for key, value in metadata.items()
+    }

@@ -190,7 +190,7 @@ class DaprApp(pulumi.ComponentResource):
             pull_secret=None if args.home.pull_secret is None else names.REGISTRY_CREDENTIALS,
         )
         if app.secret_pod_overlay:
-            pod["spec"] = pulumi.Output.secret(pod["spec"])
+            pod = {"metadata": _hidden(pod["metadata"], app), "spec": pulumi.Output.secret(pod["spec"])}
         return pod
 
     def _secret_environment(self) -> pulumi.Output[str] | None:
@@ -205,6 +205,17 @@ class DaprApp(pulumi.ComponentResource):
             opts=child(self, args.home.namespace),
         )
         return pulumi.Output.unsecret(secret.metadata.apply(lambda meta: str(meta.name)))
+
+
+def _hidden(metadata: Mapping[str, Any], app: App) -> dict[str, Any]:
+    """A pod's metadata, with the labels and annotations that the team has laid over it as secrets."""
+    laid = app.pod_overlay.get("metadata") or {}
+    return {
+        kind: {
+            name: pulumi.Output.secret(mark) if name in (laid.get(kind) or {}) else mark for name, mark in marks.items()
+        }
+        for kind, marks in metadata.items()
+    }
 
 
 def secret_reader(

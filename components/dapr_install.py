@@ -38,8 +38,8 @@ class DaprInstall(pulumi.ComponentResource):
     ``injector-ready`` brings it back where an update was taken back in between, and waits until it is registered with
     the API server; on destroy it takes that registration away first, so that nobody waits for an injector that is gone.
 
-    ``services`` looks up where Dapr's Services answer, after each change of the release. (Not by Pulumi's reading
-    of existing resources: every refresh would report those as changed.)
+    ``services`` looks up where Dapr's Services answer, after each change of the release or of one of them. (Not by
+    Pulumi's reading of existing resources: every refresh would report those as changed.)
 
     Attributes:
         namespace: Name of Dapr's namespace; known only once Dapr is installed.
@@ -114,8 +114,13 @@ class DaprInstall(pulumi.ComponentResource):
                     *(f"{args.namespace}/{service}" for service in args.release.services),
                 )
             ),
-            # Another release may have other ports, so they are looked up anew.
-            again_with={"OPERATION_RELEASE": declared},
+            # Another release may have other ports, so they are looked up anew. Any other change of the chart leaves
+            # them as they are, and a preview of it goes on knowing what bypasses the mesh.
+            again_with={
+                "OPERATION_RELEASE": digest(
+                    [args.release.version, args.chart.digest_of(*(("Service", one) for one in args.release.services))]
+                )
+            },
             opts=child(self, ready),
         )
         self.namespace = ready.stdout.apply(lambda _: args.namespace)

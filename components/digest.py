@@ -26,7 +26,9 @@ def fingerprints(*resources: pulumi.CustomResource) -> pulumi.Output[str]:
     An object's generation counts changes of what is wanted of it, not of its status; one without a generation has a
     resource version, which counts all of its changes.
     """
-    return digest_of(*(pulumi.Output.from_input(item.metadata).apply(_version) for item in resources))  # type: ignore[attr-defined]
+    versions = (pulumi.Output.from_input(item.metadata).apply(_version) for item in resources)  # type: ignore[attr-defined]
+    # A label may be secret, and with it all that is known of the object.
+    return pulumi.Output.unsecret(digest_of(*versions))
 
 
 def _version(metadata: Any) -> list[Any]:

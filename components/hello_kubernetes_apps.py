@@ -52,6 +52,7 @@ class HelloKubernetesAppsArgs:
         read_all_secrets: Whether the Role covers every Secret, as the page's does.
         registry_credentials: Credentials for a private registry, secret, or None.
         route: How the apps' sidecars call each other.
+        control_planes: Namespaces of what serves the apps' sidecars.
         dapr: What has to be there before a pod can get its daprd.
         dapr_digest: Fingerprint of the Dapr release; another one rolls the pods, whose daprd is of the old one.
         sidecars: The containers that Dapr's and OSM's injectors add to a pod.
@@ -74,6 +75,7 @@ class HelloKubernetesAppsArgs:
     read_all_secrets: bool
     registry_credentials: pulumi.Input[str] | None
     route: Route
+    control_planes: Sequence[str]
     dapr: pulumi.Resource
     dapr_digest: str
     sidecars: Sequence[str]
@@ -174,6 +176,7 @@ class HelloKubernetesApps(pulumi.ComponentResource):
                 timeout_seconds=args.timeout_seconds,
                 # What an autoscaler changes in a Deployment is none of the stack's.
                 covers=digest_of(*(app.digest for app in deployed)),
+                served_by=args.control_planes,
                 opts=child(self, *deployed),
             )
         self.register_outputs({"namespaces": self.namespaces, "digest": self.digest})
@@ -190,6 +193,7 @@ class HelloKubernetesApps(pulumi.ComponentResource):
                 images=images,
                 sidecars=tuple(args.sidecars),
                 pull_secret=names.REGISTRY_CREDENTIALS if args.registry_credentials is not None else "",
+                served_by=tuple(args.control_planes),
                 seconds=args.timeout_seconds,
             ),
             again_with={"OPERATION_RELEASE": args.dapr_digest, "OPERATION_MESH": mesh.digest if mesh else ""},

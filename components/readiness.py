@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_command import local
@@ -23,6 +23,7 @@ def await_pods(
     workloads: Mapping[Where, pulumi.CustomResource],
     timeout_seconds: int,
     covers: pulumi.Input[str] | None = None,
+    served_by: Sequence[str] = (),
     opts: pulumi.ResourceOptions,
 ) -> local.Command:
     """Wait until all of these have their latest pods ready; it runs again after each change of them.
@@ -36,6 +37,7 @@ def await_pods(
         workloads: What makes the pods.
         timeout_seconds: How long all of them together may take, in seconds.
         covers: Fingerprint of what it runs again for; None for the workloads as they are on the cluster.
+        served_by: Namespaces of control planes that the pods need: a pod whose sidecar gets no answer says so badly.
         opts: Its parent and what has to be there before it; the workloads are waited for anyway.
     """
     made = list(workloads.values())
@@ -50,7 +52,9 @@ def await_pods(
         create="await-workloads",
         arguments=pulumi.Output.all(*(pulumi.Output.all(*where) for where in workloads)).apply(
             lambda found: WorkloadsWait(
-                workloads=tuple((kind, namespace, name) for kind, namespace, name in found), seconds=timeout_seconds
+                workloads=tuple((kind, namespace, name) for kind, namespace, name in found),
+                served_by=tuple(served_by),
+                seconds=timeout_seconds,
             )
         ),
         again_with={"OPERATION_COVERS": fingerprints(*made) if covers is None else covers},

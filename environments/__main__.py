@@ -30,6 +30,7 @@ from review.digest import plan
 from review.events import EventsError, Preview, parse
 from review.post import PostError
 from review.tools import ToolError
+from review.words import counted
 from settings import SettingsError
 from steps.sweep import left
 
@@ -172,7 +173,8 @@ def _promote(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
         return 0
     if not given.unverified:
         cli, name = Cli(environment=environment), given.source
-        promote.check_verified(source, cli.outputs(name), name=name, result=cli.last_result(name))
+        last = cli.last_update(name)
+        promote.check_verified(source, cli.outputs(name), name=name, result=last.result, deployed=last.config)
     path.write_text(after, encoding="utf-8")
     print(f"Written. What it does: python -m environments preview {given.target}", file=sys.stderr)
     return 0
@@ -224,7 +226,7 @@ def _judged(look: Look, code: int, path: Path) -> int:
 
 def _preview_of(path: Path) -> Preview:
     with path.open(encoding="utf-8") as lines:
-        return parse(lines, name=path.name)
+        return parse(lines, name=path.name, stack=path.stem)
 
 
 def _told(look: Look, code: int) -> str:
@@ -294,7 +296,7 @@ def _as_reviewed(
     """None where what would be done now is what was reviewed, and keeps the policies; else the exit code."""
     path = EVENTS / f"{_named(given.stack)}.jsonl"
     code = cli.look(look, given.stack, path)
-    asked = [str(path), "--policies", cli.policies]
+    asked = [str(path), "--policies", cli.policies, "--config-secrets"]
     if code != 0:
         review(["render", *asked], environment)
         print(f"The preview failed (exit code {code}), so nothing is done.", file=sys.stderr)
@@ -310,7 +312,8 @@ def _left(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
     there = left_on_cluster(given.stack, environment)
     print(json.dumps({"state": state, "cluster": there}, indent=2))
     if state or there:
-        print(f"{len(state)} resources in the state and {len(there)} objects on the cluster are left.", file=sys.stderr)
+        still = f"{counted(len(state), 'resource')} in the state and {counted(len(there), 'object')} on the cluster"
+        print(f"Still there: {still}.", file=sys.stderr)
         return FAILED
     print("Nothing of it is left, in the state or on the cluster.", file=sys.stderr)
     return 0

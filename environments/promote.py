@@ -255,14 +255,15 @@ def _differences(source: Values, target: Values, moves: Sequence[Move]) -> Itera
         yield f"each environment's own, and not moved: {', '.join(kept)}"
 
 
-def check_verified(source: Values, outputs: Values, *, name: str, result: str) -> None:
+def check_verified(source: Values, outputs: Values, *, name: str, result: str, deployed: Values) -> None:
     """Whether what is promoted was deployed and seen working.
 
     Args:
         source: The config that is promoted from.
         outputs: The outputs of its stack.
         name: Its name.
-        result: How its last run ended, in Pulumi's word.
+        result: How its last deploy ended, in Pulumi's word.
+        deployed: The config of that, without what is secret.
 
     Raises:
         PromotionError: It was not.
@@ -276,10 +277,18 @@ def check_verified(source: Values, outputs: Values, *, name: str, result: str) -
         for key, value in wanted.items()
         if there[key] != value
     ]
+    reasons += [
+        f"{name} is deployed with {'.'.join(path)} {_at(deployed, path)}, and its file says {image}. Deploy it first"
+        for path, image in _named(source)
+        # Of settings with a secret in them Pulumi's history says nothing.
+        if path[0] in deployed and _at(deployed, path) != image
+    ]
     findings = outputs.get("verification")
     if result != "succeeded":
-        reasons.append(f"the last run on {name} has ended as {result!r}: deploy it again until it is verified")
-    if not isinstance(findings, Mapping) or "verified" in findings:
+        ended = f"has ended as {result!r}" if result else "is not to be found"
+        reasons.append(f"the last deploy of {name} {ended}: deploy it again until it is verified")
+    # When that was, or "no" and why.
+    if not isinstance(findings, Mapping) or str(findings.get("verified", "no")).startswith("no"):
         reasons.append(f"{name} is not verified: set {PROJECT}:verify to calls or pods there, and deploy it")
     if reasons:
         raise PromotionError(name, reasons)

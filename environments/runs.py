@@ -6,19 +6,20 @@ The CLI is the one on PATH, with whatever it is logged in to. The program runs i
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from review.tools import ToolError, pulumi
-from settings.project import ROOT
+from review.tools import ToolError, full_name, pulumi
+from settings.project import PROJECT, ROOT
 
 # Pulumi's own, where --expect-no-changes is not met. Source: sdk/go/common/util/cmdutil/exit.go.
 CHANGES: Final = 7
-# Pulumi Cloud's organization that the stacks are in; empty for one's own, and for any other backend.
-ORGANIZATION: Final = "PULUMI_ORGANIZATION"
+# How many runs back the last deploy is looked for.
+HISTORY: Final = "50"
 # In the folder of the policies.
 PACK: Final = "pack"
 
@@ -34,6 +35,19 @@ class Look(StrEnum):
 
     DESTROY = "destroy"
     """What ``destroy`` would do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Update:
+    """A run that has deployed.
+
+    Attributes:
+        result: How it ended, in Pulumi's word; empty where there was none.
+        config: What it has deployed: its settings by key, without those that have something secret in them.
+    """
+
+    result: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +77,7 @@ class Cli:
 
         Returns:
             Pulumi's exit code: 0, :data:`CHANGES` for a drift, 1 where it would not be done. What there is of events is
-            in the file all the same.
+            in the file all the same; of a run that has made none, why.
         """
         into.parent.mkdir(parents=True, exist_ok=True)
         command = {
@@ -73,7 +87,18 @@ class Cli:
         }[what]
         # Whoever may read this folder may read the job's log: what is secret in the events, the engine has blinded.
         with into.open("w", encoding="utf-8") as events:
-            return self._run([*command, "--json", "--stack", self._full(stack), *self.flags], stdout=events)
+            done = pulumi(
+                [*command, "--json", "--stack", self._full(stack), *self.flags],
+                self.project,
+                self._environment(),
+                stdout=events,
+            )
+        print(done.stderr, end="", file=sys.stderr)
+        if done.returncode != 0 and into.stat().st_size == 0:
+            # It has ended before the engine began, and only said why: no such stack, say, or a wrong passphrase.
+            said = done.stderr.strip() or f"pulumi has ended with exit code {done.returncode} and said nothing"
+            into.write_text(f"{json.dumps({'errorEvent': {'error': said}})}\n", encoding="utf-8")
+        return done.returncode
 
     def up(self, stack: str) -> int:
         """Deploy; Pulumi's exit code."""
@@ -101,12 +126,18 @@ class Cli:
         )
         return found
 
-    def last_result(self, stack: str) -> str:
-        """How the stack's last run ended, in Pulumi's word; empty where there was none."""
+    def last_update(self, stack: str) -> Update:
+        """The stack's last deploy; a refresh after it has deployed nothing."""
         runs = json.loads(
-            self._said("stack", "history", "--json", "--page-size", "1", "--stack", self._full(stack)) or "[]"
+            self._said("stack", "history", "--json", "--page-size", HISTORY, "--stack", self._full(stack)) or "[]"
         )
-        return str(runs[0].get("result", "")) if runs else ""
+        last: Mapping[str, Any] = next((run for run in runs if run.get("kind") == "update"), {})
+        config = {
+            key.removeprefix(f"{PROJECT}:"): given.get("objectValue", given["value"])
+            for key, given in (last.get("config") or {}).items()
+            if key.startswith(f"{PROJECT}:") and "value" in given and not given.get("secret")
+        }
+        return Update(result=str(last.get("result", "")), config=config)
 
     def resources(self, stack: str) -> list[str]:
         """The URNs of all that the stack's state has."""
@@ -114,8 +145,7 @@ class Cli:
         return [str(found["urn"]) for found in (state.get("deployment") or {}).get("resources") or []]
 
     def _full(self, stack: str) -> str:
-        organization = self.environment.get(ORGANIZATION, "")
-        return f"{organization}/{stack}" if organization else stack
+        return full_name(stack, self.environment)
 
     def _packs(self, stack: str) -> list[str]:
         if not self.policies:
@@ -126,8 +156,8 @@ class Cli:
         own = ["--policy-pack-config", str(config)] if (self.project / config).exists() else []
         return ["--policy-pack", str(pack), *own]
 
-    def _run(self, arguments: Sequence[str], stdout: Any = None) -> int:
-        return pulumi(arguments, self.project, self._environment(), stdout=stdout).returncode
+    def _run(self, arguments: Sequence[str]) -> int:
+        return pulumi(arguments, self.project, self._environment(), stdout=None, stderr=None).returncode
 
     def _said(self, *arguments: str) -> str:
         done = pulumi(arguments, self.project, self._environment())

@@ -72,3 +72,17 @@ def template(
     if pull_secret is not None:
         pod["spec"]["imagePullSecrets"] = [{"name": pull_secret}]
     return pod_overlay.merged(pod, app.pod_overlay)
+
+
+def asks_by_tcp(app: App) -> bool:
+    """Whether OSM answers a probe of the team's own by TCP, with a container of its own.
+
+    It looks at the last container's probe of each kind, which is daprd's but for startup probes.
+    """
+    containers = (app.pod_overlay.get("spec") or {}).get("containers") or ()
+    probes = [
+        one["startupProbe"]
+        for one in sorted(containers, key=lambda one: bool(one.get("name") != app.container))
+        if one.get("startupProbe") and {"httpGet", "tcpSocket"} & one["startupProbe"].keys()
+    ]
+    return bool(probes) and "tcpSocket" in probes[-1]

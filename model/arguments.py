@@ -108,6 +108,7 @@ class Teardown(Arguments):
         osm_namespace: OSM's namespace, or None where there is no mesh.
         definitions: The CustomResourceDefinitions that go with the stack, by the namespace of their control plane.
         namespaces: The namespaces that go with it.
+        existing: Those that stay, and that the stack itself has joined to the mesh.
         keep: Whether what others use stays when the stack goes.
     """
 
@@ -115,6 +116,7 @@ class Teardown(Arguments):
     osm_namespace: str | None
     definitions: NamesByKind
     namespaces: Names
+    existing: Names = ()
     keep: bool
 
 
@@ -173,12 +175,14 @@ class InjectionWait(Arguments):
         images: By namespace, an image that apps use there.
         sidecars: Names of the containers that injectors add.
         pull_secret: Name of the Secret that apps pull with, or "".
+        served_by: Namespaces of the control planes that the injectors are of.
         seconds: How long to wait for all of them.
     """
 
     images: Mapping[str, str]
     sidecars: Names
     pull_secret: str
+    served_by: Names = ()
     seconds: int
 
 
@@ -188,10 +192,12 @@ class WorkloadsWait(Arguments):
 
     Attributes:
         workloads: What makes the pods, each as kind, namespace and name.
+        served_by: Namespaces of control planes that these pods need: all of the stack's there has to be ready as well.
         seconds: How long to wait for all of them.
     """
 
     workloads: tuple[tuple[str, str, str], ...]
+    served_by: tuple[str, ...] = ()
     seconds: int
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from model.owner import KEPT_ANNOTATION, Owner
+from model.owner import KEPT_ANNOTATION, STACK_LABEL, Owner
 
 Object = Mapping[str, Any]
 
@@ -53,6 +53,8 @@ SKIP_AWAIT: Final[Mapping[str, str]] = {"pulumi.com/skipAwait": "true"}
 # controller has seen them; without any, a delete would not wait for the pods to go either.
 AWAITED: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
 OWN_WAIT: Final[Mapping[str, str]] = {"pulumi.com/waitFor": "jsonpath={.status.observedGeneration}"}
+# The labels and annotations that this program writes to a chart's objects.
+WRITTEN: Final = frozenset({STACK_LABEL, KEPT_ANNOTATION, *FORCE, *SKIP_AWAIT, *OWN_WAIT})
 
 
 class UnknownHookError(ValueError):
@@ -137,6 +139,12 @@ class ChartObject:
     def is_workload(self) -> bool:
         """Whether it has pods, which are waited for."""
         return self.kind in WORKLOADS
+
+    @property
+    def pods(self) -> int | None:
+        """How many pods it wants; None where that is no number."""
+        count = self.body["spec"].get("replicas", 1)
+        return count if isinstance(count, int) and not isinstance(count, bool) else None
 
     @property
     def is_awaited(self) -> bool:

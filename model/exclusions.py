@@ -7,6 +7,7 @@ releases (dapr-sentry from 80 to 443 in 1.12, dapr-api in 1.13).
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -115,6 +116,32 @@ class Exclusions:
             "meshPorts": rows(self.mesh_ports),
             "podPorts": rows(self.pod_ports),
         }
+
+
+def declared_on(mesh_config: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What the stack noted on a MeshConfig that it declares, as :meth:`Exclusions.explained` gives it."""
+    text = (mesh_config["metadata"].get("annotations") or {}).get(DECLARED_ANNOTATION)
+    try:
+        declared = json.loads(text) if text else None
+    except ValueError:
+        return None
+    return declared if isinstance(declared, dict) else None
+
+
+def taken_out(mesh_config: Mapping[str, Any]) -> list[str]:
+    """What the stack has declared to bypass Envoy, and somebody has taken out of a MeshConfig."""
+    declared = declared_on(mesh_config) or {}
+    traffic = mesh_config.get("spec", {}).get("traffic") or {}
+    ports = {int(port) for port in traffic.get("outboundPortExclusionList") or ()}
+    ranges = set(traffic.get("outboundIPRangeExclusionList") or ())
+    return [
+        *(
+            f"port {row['port']} ({row['service']})"
+            for row in declared.get("meshPorts") or ()
+            if row["port"] not in ports
+        ),
+        *(str(row["cidr"]) for row in declared.get("ipRanges") or () if row["cidr"] not in ranges),
+    ]
 
 
 NO_EXCLUSIONS: Final = Exclusions(ip_ranges={}, mesh_ports=(), pod_ports=())

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from model.app_pod import asks_by_tcp
 from model.apps import App
 from model.arguments import Arguments, Strict
 from model.policies import Call, Policy, named_calls, possible_calls, smi_objects
@@ -139,7 +140,7 @@ def expectation(
                 namespace=app.namespace,
                 port=app.port,
                 container=app.container,
-                containers=tuple(sorted((app.container, *sidecars(stage, dapr, osm)))),
+                containers=tuple(sorted({app.container, *sidecars(stage, dapr, osm), *_for_probes(stage, osm, app)})),
                 init_containers=tuple(sorted(osm.init_containers if stage.meshed else ())),
                 service_account=app.name if stage.own_service_accounts else "default",
             )
@@ -156,6 +157,10 @@ def expectation(
         seconds=seconds,
         level=level,
     )
+
+
+def _for_probes(stage: Stage, osm: OsmRelease, app: App) -> tuple[str, ...]:
+    return osm.answers_tcp if stage.meshed and asks_by_tcp(app) else ()
 
 
 def _references(stage: Stage, apps: Mapping[str, App], policies: Sequence[Policy], route: Route) -> tuple[str, ...]:

@@ -23,12 +23,16 @@ NO_SECRET_READER: Final[Mapping[str, Any]] = {"dapr_rbac": {"secretReader": {"en
 # Keys that this program sets, with the reason that makes overriding them an error.
 DAPR_PROTECTED: Final[Mapping[str, str]] = {
     "global.mtls.enabled": "it is set by dapr-osm:daprMtls",
+    "global.mtls.sentryAddress": "sentry is in Dapr's namespace: only that is excluded from the mesh",
     "global.tag": "the release is chosen by dapr-osm:daprVersion",
     "global.registry": "the registry is chosen by dapr-osm:daprRegistry",
     "global.imagePullSecrets": "pull secrets are made from dapr-osm:registryCredentials",
     "global.actors.enabled": "the placement service's ports are part of the exclusions",
     "global.actors.serviceName": "the placement service's ports are part of the exclusions",
     "global.scheduler.enabled": "the scheduler's ports are part of the exclusions",
+    "global.rbac.namespaced": "Dapr would see its own namespace only, and the apps live in others",
+    "dapr_operator.watchNamespace": "Dapr would see this namespace only, and each team's apps have their own",
+    "dapr_sidecar_injector.nativeSidecar": "OSM and the verification look for daprd beside the app",
     "dapr_operator.serviceReconciler.enabled": "who owns the <app>-dapr Services follows from dapr-osm:daprVersion",
 }
 OSM_PROTECTED: Final[Mapping[str, str]] = {
@@ -42,10 +46,26 @@ OSM_PROTECTED: Final[Mapping[str, str]] = {
     "osm.enableEgress": "it is set by dapr-osm:enableEgress",
     "osm.outboundIPRangeExclusionList": "the list is worked out from the cluster; see dapr-osm:extraIpRangeExclusions",
     "osm.outboundPortExclusionList": "the list is worked out from the cluster; see dapr-osm:extraPortExclusions",
+    "osm.outboundIPRangeInclusionList": "calls to whatever it leaves out would bypass the mesh and its policies",
+    "osm.networkInterfaceExclusionList": "calls by such an interface would bypass the mesh and its policies",
+    "osm.enableReconciler": "it makes webhooks and CRDs again that a teardown has removed, with nobody to answer them",
     "osm.trustDomain": "pods are known by cluster.local when a permission is withdrawn",
     "osm.webhookConfigNamePrefix": "Dapr's webhook must come before OSM's, and webhooks run in order of name",
     "osm.caBundleSecretName": "teardown removes this Secret by name",
 }
+
+# What values of both charts begin with: their subcharts, and what is of all of them.
+DAPR_PARTS: Final = (
+    "global",
+    "dapr_config",
+    "dapr_operator",
+    "dapr_placement",
+    "dapr_rbac",
+    "dapr_scheduler",
+    "dapr_sentry",
+    "dapr_sidecar_injector",
+)
+OSM_PARTS: Final = ("osm", "smi", "contour")
 
 # Switches of OSM's chart that render objects of APIs which Kubernetes has removed.
 # Source: OSM 1.2.4, charts/osm/templates/*-pod-disruption-budget.yaml and *-hpa.yaml.
@@ -81,10 +101,11 @@ def overridden(values: Mapping[str, Any], protected: Mapping[str, str]) -> dict[
 
 def switched_on(values: Mapping[str, Any], switches: Mapping[str, str]) -> dict[str, str]:
     """The switches that these values turn on, with the reason why they may not. To Helm any text is true."""
-    return {key: reason for key, reason in switches.items() if _at(values, key.split("."))}
+    return {key: reason for key, reason in switches.items() if at(values, key.split("."))}
 
 
-def _at(values: Any, path: Sequence[str]) -> Any:
+def at(values: Any, path: Sequence[str]) -> Any:
+    """What stands at a place; None where nothing does."""
     for part in path:
         values = values.get(part) if isinstance(values, Mapping) else None
     return values

@@ -65,6 +65,8 @@ def forms(secret: str) -> frozenset[str]:
             plain,
             visible(plain),
             escaped,
+            # As Go writes it.
+            escaped.replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e"),
             json.dumps(plain, ensure_ascii=False)[1:-1],
             json.dumps(escaped)[1:-1],
             repr(plain)[1:-1],
@@ -75,11 +77,21 @@ def forms(secret: str) -> frozenset[str]:
             urllib.parse.quote(plain),
             urllib.parse.quote_plus(plain),
             plain.encode().hex(),
+            plain.encode().hex().upper(),
+            repr(plain.encode())[2:-1],
         }
     if len(whole) >= SHORTEST:
         for value in {secret, whole}:
             found |= _encoded(value.encode())
     return frozenset(form for form in found if len(form) >= SHORTEST)
+
+
+def without(text: str, secrets: Iterable[str]) -> str:
+    """A text in which each secret, in whichever form it stands there, is masked."""
+    found = {form for secret in secrets for form in forms(secret) if form in text}
+    for form in sorted(found, key=len, reverse=True):
+        text = text.replace(form, "[secret]")
+    return text
 
 
 def _encoded(secret: bytes) -> set[str]:
@@ -96,19 +108,92 @@ def _encoded(secret: bytes) -> set[str]:
     return found
 
 
+# Of what is escaped by a backslash: Unicode by its number, or a sign itself.
+ESCAPED: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
+# Signs that JSON and YAML name by a letter.
+CONTROLS: Final = dict(zip("0abtnvfre", "\0\a\b\t\n\v\f\r\x1b", strict=True))
+# Mermaid's way of writing a sign.
+NUMBERED: Final = re.compile(r"#(\d{1,7});")
+BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{8,}")
+FOR_ADDRESSES: Final = str.maketrans("-_", "+/")
+# What stands between the parts of a secret that was quoted, folded, or shown line by line in a diff.
+BETWEEN: Final = re.compile(r"[\s+\-!\"'`\\]+")
+# What is wrapped is wrapped a few times at most.
+MOST_WRAPS: Final = 3
+
+
+def _bare(text: str) -> str:
+    return BETWEEN.sub("", text)
+
+
+def _char(found: re.Match[str]) -> str:
+    digits = next(filter(None, found.groups()[:3]), None)
+    if digits is None:
+        return CONTROLS.get(found[4], found[4])
+    return chr(int(digits, 16)) if int(digits, 16) < 0x110000 else ""
+
+
+def _unescaped(text: str) -> str:
+    # JSON has signs beyond 16 bits as two numbers.
+    return ESCAPED.sub(_char, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _unnumbered(text: str) -> str:
+    return NUMBERED.sub(lambda found: chr(min(int(found[1]), 0x10FFFF)), text)
+
+
+# Each undoes a way of writing signs so that they do no harm.
+UNDOING: Final = (urllib.parse.unquote, html.unescape, _unnumbered, _unescaped)
+
+
+def unwrapped(text: str) -> str:
+    """The text with all of that undone, as often as it was done."""
+    for _ in range(MOST_WRAPS):
+        before = text
+        for undo in UNDOING:
+            text = undo(text)
+        if text == before:
+            break
+    return text
+
+
+def _opened(text: str) -> str:
+    """What its base64 holds, wherever in a word it begins: the word may have something in front of it."""
+    return "\n".join(_decoded(word[begin:]) for word in BASE64.findall(text) for begin in range(4))
+
+
+def _decoded(word: str) -> str:
+    digits = word.translate(FOR_ADDRESSES)
+    if len(digits) % 4 == 1:
+        # No byte ends there: one more digit is somebody else's.
+        digits = digits[:-1]
+    return base64.b64decode(digits + "=" * (-len(digits) % 4)).decode(errors="ignore")
+
+
 def guard(text: str, known: Iterable[str]) -> str:
     """The text itself, where no known secret is in it.
 
     Raises:
         LeakError: One is.
     """
-    # A secret of several lines stands in a diff with signs and indents between them.
-    bare = re.sub(r"[\s+\-!]+", "", text)
-    count = 0
-    for secret in known:
-        written = forms(secret)
-        squeezed = re.sub(r"[\s+\-!]+", "", secret)
-        count += any(form in text for form in written) or (len(squeezed) >= 2 * SHORTEST and squeezed in bare)
+    secrets = set(known)
+    if not secrets:
+        return text
+    plain = unwrapped(text)
+    inside = unwrapped(_opened(plain))
+    readings = (text, *(undo(text) for undo in UNDOING), plain, inside, unwrapped(_opened(inside)))
+    bares = [_bare(reading) for reading in readings]
+    count = sum(_is_in(secret, readings, bares) for secret in secrets)
     if count:
         raise LeakError(f"{count} known secret{'s' if count > 1 else ''} would have been written; nothing is.")
     return text
+
+
+def _is_in(secret: str, readings: tuple[str, ...], bares: list[str]) -> bool:
+    written = forms(secret)
+    if any(form in reading for form in written for reading in readings):
+        return True
+    spread = (
+        {_bare(form) for form in (secret, unwrapped(secret), *_encoded(secret.strip().encode()))} if written else ()
+    )
+    return any(len(form) >= 2 * SHORTEST and form in bare for form in spread for bare in bares)

@@ -41,6 +41,8 @@ JOINED_LABELS: Final = {"openservicemesh.io/monitored-by": MESH_NAME}
 JOINED_ANNOTATIONS: Final = {"openservicemesh.io/sidecar-injection": "enabled"}
 # Names of Dapr's chart: its injector's Deployment, Service and webhook; its own settings; the scheduler's claims.
 DAPR_INJECTOR: Final = "dapr-sidecar-injector"
+# What no release of Dapr's chart does without: Deployments and a StatefulSet.
+DAPR_WORKLOADS: Final = ("dapr-sentry", "dapr-operator", DAPR_INJECTOR, "dapr-placement-server")
 DAPR_CONFIGURATION: Final = "daprsystem"
 SCHEDULER_CLAIM: Final = "dapr-scheduler-data-dir-"
 
@@ -72,3 +74,5 @@ ROUTE_MATCH: Final = "new-order"
 
 # Under this name the stack writes into what others made: the MeshConfig, an existing namespace.
 FIELD_MANAGER: Final = "dapr-osm"
+# When the pods of a workload, refused until then, were asked for again.
+TRIED_AGAIN: Final = "dapr-osm/tried-again"

@@ -61,6 +61,7 @@ class OsmRelease:
             They belong to no Helm release and outlive it.
         containers: What OSM's injector adds to a pod, by container name.
         init_containers: What it adds to a pod's init containers.
+        answers_tcp: What it adds where the last probe of a kind is by TCP.
         chart: What is known of its chart: osm-bootstrap comes first, since the others wait for what it makes. Of the
             two hooks one refuses a second mesh, the other one cleans up; this program does both. The chart looks at
             readiness every ten seconds, after five.
@@ -70,6 +71,7 @@ class OsmRelease:
     crds: tuple[str, ...]
     containers: tuple[str, ...] = ("envoy",)
     init_containers: tuple[str, ...] = ("osm-init",)
+    answers_tcp: tuple[str, ...] = ("osm-healthcheck",)
     chart: ChartPlan = ChartPlan(
         first=("osm-bootstrap",),
         hooks=("osm-preinstall", "osm-cleanup"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -21,6 +22,7 @@ from policy.rules import RULES, Rule
 EXCEPTIONS: Final = "exceptions"
 LEVEL: Final = "enforcementLevel"
 ALL: Final = "all"
+DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 OBJECT_EXAMPLE: Final = "Deployment dapr-test/nodeapp"
 
 
@@ -90,7 +92,7 @@ def schema(rule: Rule) -> dict[str, dict[str, Any]]:
         "properties": {
             "object": {"type": "string", "pattern": r"^\S+ \S+$"},
             "reason": {"type": "string", "pattern": r"\S"},
-            "until": {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"},
+            "until": {"type": "string", "pattern": f"^{DAY.pattern}$"},
         },
         "required": ["object", "reason"],
         "additionalProperties": False,
@@ -113,7 +115,9 @@ def read(text: str, *, name: str) -> Config:
         PolicyConfigError: Something of it can't be.
     """
     try:
-        given = json.loads(text)
+        given = json.loads(text, object_pairs_hook=_once)
+    except TwiceError as error:
+        raise PolicyConfigError(f"{name}: {error}") from None
     except ValueError as error:
         raise PolicyConfigError(f"{name} is no JSON: {error}") from None
     if not isinstance(given, dict):
@@ -126,6 +130,18 @@ def read(text: str, *, name: str) -> Config:
     if problems:
         raise PolicyConfigError("\n".join(f"{name}: {problem}" for problem in problems))
     return config
+
+
+class TwiceError(ValueError):
+    """A key stands twice in an object, of which JSON would take the last one and say nothing."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise TwiceError(f"{next(key for key in keys if keys.count(key) > 1)} stands there twice")
+    return found
 
 
 def _rule(rule: Rule, given: Any, default: Level, problems: list[str]) -> RuleConfig:
@@ -193,6 +209,9 @@ def _date(given: Any, where: str, problems: list[str]) -> date | None:
     if given is None:
         return None
     try:
+        # Python takes more than Pulumi does, to which the file's schema goes.
+        if not DAY.fullmatch(given):
+            raise ValueError
         return date.fromisoformat(given)
     except (TypeError, ValueError):
         problems.append(f'{where}.until: {given!r} is no day, as in "2027-01-31"')

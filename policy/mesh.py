@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from model.exclusions import DAPR_INTERNAL_GRPC_PORT, MAX_PORTS
 from policy.found import Asked, Found, NotKnown, found, not_known
 from policy.images import mesh_settings
-from policy.objects import UNKNOWN, Object, Unknown, listed, of_kind, pod_path, pod_spec
+from policy.objects import UNKNOWN, Object, Path, Unknown, listed, of_kind, pod_path, pod_spec
 
 PORT_LISTS: Final = ("outboundPortExclusionList", "inboundPortExclusionList")
 RANGE_LISTS: Final = ("outboundIPRangeExclusionList",)
@@ -17,6 +18,14 @@ ANNOTATION: Final = "openservicemesh.io/"
 # OSM's annotations of a pod for the same. Source: OSM 1.2.4, pkg/constants/constants.go.
 PORT_ANNOTATIONS: Final = ("outbound-port-exclusion-list", "inbound-port-exclusion-list")
 RANGE_ANNOTATIONS: Final = ("outbound-ip-range-exclusion-list",)
+# Whatever is not in one of these, or goes by one of those, bypasses Envoy as well: no list says all of it.
+OTHER_LISTS: Final[Mapping[str, str]] = {
+    "outboundIPRangeInclusionList": "every address that is not in it bypasses Envoy",
+    "networkInterfaceExclusionList": "whatever goes by these interfaces bypasses Envoy",
+}
+OTHER_ANNOTATIONS: Final[Mapping[str, str]] = {
+    "outbound-ip-range-inclusion-list": OTHER_LISTS["outboundIPRangeInclusionList"],
+}
 
 
 def exclusions(asked: Asked) -> Iterator[Found | NotKnown]:
@@ -28,6 +37,7 @@ def exclusions(asked: Asked) -> Iterator[Found | NotKnown]:
             if value is UNKNOWN or any(entry is UNKNOWN for entry in listed(value)):
                 yield not_known(item, "spec", "traffic", key)
             yield from _entries(item, key, listed(value), prefix, ports=key in PORT_LISTS)
+        yield from _others(item, OTHER_LISTS, traffic, ("spec", "traffic"))
     annotated = _annotations(item)
     if annotated is UNKNOWN:
         yield not_known(item, *(pod_path(item) or ()), "metadata", "annotations")
@@ -38,14 +48,30 @@ def exclusions(asked: Asked) -> Iterator[Found | NotKnown]:
             yield not_known(item, *(pod_path(item) or ()), "metadata", "annotations", f"{ANNOTATION}{key}")
         elif value:
             yield from _entries(item, key, _split(value), prefix, ports=key in PORT_ANNOTATIONS)
+    given = {key: annotated.get(f"{ANNOTATION}{key}") for key in OTHER_ANNOTATIONS}
+    yield from _others(item, OTHER_ANNOTATIONS, given, (*(pod_path(item) or ()), "metadata", "annotations"))
     yield from _together(item, asked.before)
+
+
+def _others(item: Object, lists: Mapping[str, str], given: Mapping[str, Any], path: Path) -> Iterator[Found | NotKnown]:
+    """Lists by which more bypasses Envoy than they name."""
+    for key, why in lists.items():
+        value = given.get(key)
+        if value is UNKNOWN:
+            yield not_known(item, *path, key)
+        elif value:
+            yield found(item, f"{key} is set: {why}. Leave it empty, and exclude single addresses and ports")
 
 
 def _entries(item: Object, key: str, entries: Iterable[Any], prefix: int, *, ports: bool) -> Iterator[Found]:
     for entry in entries:
         if entry is UNKNOWN:
             continue
-        if ports and _number(entry) == DAPR_INTERNAL_GRPC_PORT:
+        if ports and _number(entry) is None:
+            yield found(item, f"{key} has {entry}, which is no single port. List each one")
+        elif not ports and _bits(entry) is None:
+            yield found(item, f"{key} has {entry}, which is no range of IPv4 addresses. Write it as 192.0.2.1/32")
+        elif ports and _number(entry) == DAPR_INTERNAL_GRPC_PORT:
             yield found(
                 item,
                 f"{key} has {DAPR_INTERNAL_GRPC_PORT}, by which Dapr's sidecars call each other: no policy would hold "
@@ -193,8 +219,15 @@ def _is_there(wanted: tuple[Any, Any], there: Iterable[tuple[Any, Any]]) -> bool
 
 
 WILDCARD: Final = "*"
-# Regular expressions that every path matches.
-EVERY_PATH: Final = frozenset({"*", ".*", "/.*", "^.*$", "^/.*$", ".+", "/.+", "/?.*"})
+# Paths that have nothing in common: what matches all of them is an expression of every path. Envoy leaves queries out.
+PATHS: Final = (
+    "/a",
+    "/dapr.proto.internals.v1.ServiceInvocation/CallLocal",
+    "/Z9_~%20-",
+    "/v1.0/invoke/x/method/y",
+)
+# The role that may do everything. Source: kubernetes.io, RBAC's default roles.
+EVERYTHING: Final = "cluster-admin"
 RULE_LISTS: Final = ("verbs", "resources", "apiGroups", "nonResourceURLs")
 
 
@@ -212,9 +245,13 @@ def wildcards(asked: Asked) -> Iterator[Found | NotKnown]:
             name = subject.get("name") if isinstance(subject, Mapping) else None
             if isinstance(name, str) and (name in EVERYBODY or name.startswith("system:serviceaccounts")):
                 yield found(item, f"its subject is {name}, which is everybody of a kind. Name each one")
+            elif _is_wild(name):
+                yield found(item, f"its subject is {name}. Name each one")
+        if item.at("roleRef", "name") == EVERYTHING:
+            yield found(item, f"its role is {EVERYTHING}, which may do everything. Bind one that lists what is needed")
     for whose, subject in _subjects(item) if item.kind == "TrafficTarget" else ():
-        if isinstance(subject, Mapping) and WILDCARD in (subject.get("name"), subject.get("namespace")):
-            yield found(item, f"its {whose} is {WILDCARD}. Name each ServiceAccount")
+        if isinstance(subject, Mapping) and (_is_wild(subject.get("name")) or _is_wild(subject.get("namespace"))):
+            yield found(item, f"its {whose} has {WILDCARD}. Name each ServiceAccount")
     if item.kind == "HTTPRouteGroup":
         for match in listed(item.at("spec", "matches")):
             yield from _match(item, match)
@@ -224,10 +261,25 @@ def wildcards(asked: Asked) -> Iterator[Found | NotKnown]:
 EVERYBODY: Final = frozenset({"system:authenticated", "system:unauthenticated", "system:anonymous"})
 
 
+def _is_wild(value: Any) -> bool:
+    return isinstance(value, str) and WILDCARD in value
+
+
+def _is_every_path(expression: Any) -> bool:
+    if not isinstance(expression, str) or not expression:
+        return False
+    try:
+        pattern = re.compile(expression)
+    except re.error:
+        # The shell's word for it, say; Envoy takes it for nothing.
+        return expression == WILDCARD
+    return all(pattern.fullmatch(path) for path in PATHS)
+
+
 def _match(item: Object, match: Any) -> Iterator[Found]:
     if not isinstance(match, Mapping):
         return
-    if match.get("pathRegex") in EVERY_PATH:
+    if _is_every_path(match.get("pathRegex")):
         yield found(item, f"match {match.get('name')} has the pathRegex of every path. Say which, or leave it out")
     if WILDCARD in listed(match.get("methods")):
         yield found(item, f"match {match.get('name')} has {WILDCARD} in its methods. List them, or leave them out")

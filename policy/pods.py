@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
-from model.telling import TELLING
+from model.telling import PRIVATE_KEY, TELLING, given, is_value
 from policy.found import Asked, Found, NotKnown, found, not_known
 from policy.objects import UNKNOWN, Container, Object, containers, listed, pod_path, pod_spec
 
 HOST: Final = ("hostNetwork", "hostPID", "hostIPC")
+HOST_FOLDERS: Final = ("hostPath", "local")
 
 
 def privileged(asked: Asked) -> Iterator[Found | NotKnown]:
     """The rule."""
     item, spec = asked.item, pod_spec(asked.item)
     path = pod_path(item) or ()
+    if item.kind == "PersistentVolume" and any(item.at("spec", key) for key in HOST_FOLDERS):
+        yield found(item, "it is a folder of the node. Use another kind of volume")
     if spec is UNKNOWN:
         yield not_known(item, *path, "spec")
         return
@@ -28,12 +32,19 @@ def privileged(asked: Asked) -> Iterator[Found | NotKnown]:
         if isinstance(volume, Mapping) and volume.get("hostPath"):
             yield found(item, f"volume {volume.get('name', '?')} is a folder of the node. Use another kind of volume")
     for container in containers(item):
+        for port in listed(container.body.get("ports")):
+            if isinstance(port, Mapping) and port.get("hostPort"):
+                yield found(
+                    item, f"container {container.name} takes the node's own port {port['hostPort']}. Use a Service"
+                )
         for wrong in _context(container):
             yield found(item, f"container {container.name} {wrong}")
 
 
 def _context(container: Container) -> Iterator[str]:
     own, pods = _mapping(container.body.get("securityContext")), _mapping(container.pod.get("securityContext"))
+    if any(_mapping(some.get("windowsOptions")).get("hostProcess") is True for some in (own, pods)):
+        yield "is a process of the node (hostProcess). Remove it"
     if own.get("privileged") is True:
         yield "is privileged: it is root on the node. Remove privileged"
     if own.get("allowPrivilegeEscalation") is True:
@@ -64,6 +75,12 @@ def secrets(asked: Asked) -> Iterator[Found | NotKnown]:
                 f"variable {name} of container {container.name} has its value in the clear, for whoever may read pods. "
                 "Take it from a Secret (valueFrom)",
             )
+        for name in _in_words([*listed(container.body.get("command")), *listed(container.body.get("args"))]):
+            yield found(
+                item,
+                f"{name} stands in the clear in what container {container.name} is started with, for whoever may read "
+                "pods. Take it from a Secret, by a variable",
+            )
     if item.kind == "Secret":
         yield from _unmarked(item)
     if item.kind == "Component":
@@ -78,14 +95,43 @@ def secrets(asked: Asked) -> Iterator[Found | NotKnown]:
         for key, value in data.items() if isinstance(data, Mapping) else ():
             if TELLING.search(str(key)) and value:
                 yield found(item, f"{key} stands in a ConfigMap. Put it into a Secret")
+            else:
+                for name in _told_in(value):
+                    yield found(item, f"{name} stands in {key} of a ConfigMap. Put that into a Secret")
 
 
 def _in_the_clear(entries: Any) -> Iterator[str]:
     """Names that tell of a secret, of those of a list's entries that have their value beside them."""
     for entry in listed(entries):
         name = entry.get("name") if isinstance(entry, Mapping) else None
-        if isinstance(name, str) and TELLING.search(name) and entry.get("value"):
+        value = entry.get("value") if isinstance(entry, Mapping) else None
+        if isinstance(name, str) and value and (TELLING.search(name) or _is_private_key(value)):
             yield name
+
+
+def _in_words(words: Sequence[Any]) -> Iterator[str]:
+    """Options that tell of a secret and are given it, after a = or as the next word. A whole script is none."""
+    for word, following in zip_longest(words, words[1:], fillvalue=""):
+        if not isinstance(word, str) or len(word.split()) != 1:
+            continue
+        if not (word.startswith("-") and TELLING.search(word)):
+            yield from _told_in(word)
+        elif isinstance(following, str) and following[:1] not in ("", "-") and is_value(following):
+            yield word.lstrip("-")
+
+
+def _told_in(text: Any) -> Iterator[str]:
+    """Names that tell of a secret, of those that a text gives a value; but for its comments."""
+    if not isinstance(text, str):
+        return
+    if _is_private_key(text):
+        yield "a private key"
+    lines = (line for line in text.splitlines() if not line.lstrip().startswith(("#", "//")))
+    yield from dict.fromkeys(name for line in lines for name in given(line))
+
+
+def _is_private_key(value: Any) -> bool:
+    return isinstance(value, str) and PRIVATE_KEY.search(value) is not None
 
 
 def _unmarked(item: Object) -> Iterator[Found]:

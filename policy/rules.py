@@ -81,7 +81,7 @@ _DECLARED: Final = (
     Rule(
         name="privileged",
         asks=Asks.OBJECT,
-        rule="No pod is privileged, root, or on the node's own network and folders.",
+        rule="No pod is privileged, root, or on the node's own network, ports and folders.",
         why="Such a pod is the node's root. OSM's init container has to be: OSM's injector adds it on the cluster, "
         "where no policy pack sees it, so nothing in the stack needs an exception for it.",
         of_object=pods.privileged,
@@ -89,9 +89,9 @@ _DECLARED: Final = (
     Rule(
         name="exclusions",
         asks=Asks.OBJECT,
-        rule="What bypasses Envoy is single addresses and at most 15 ports, and never 50002.",
+        rule="What bypasses Envoy is single addresses and at most 15 ports, each listed, and never 50002.",
         why="No policy holds for what bypasses Envoy. 50002 is the calls themselves, a range is services that nobody "
-        "listed, and OSM can't write more than 15 ports down.",
+        "listed, and OSM can't write more than 15 ports down. A list of what goes through Envoy excludes all the rest.",
         parameters={
             "prefix": {
                 "type": "integer",
@@ -121,15 +121,15 @@ _DECLARED: Final = (
         name="wildcards",
         asks=Asks.OBJECT,
         rule="No Role, binding or SMI policy has a wildcard: no `*`, no regular expression of every path, no subject "
-        "that is everybody.",
+        "that is everybody, no role that may do everything.",
         why="A wildcard grants what does not exist yet. A match without conditions is the walkthrough's own, and fine.",
         of_object=mesh.wildcards,
     ),
     Rule(
         name="secrets",
         asks=Asks.OBJECT,
-        rule="Secrets stand nowhere in the clear: not in variables, Components or ConfigMaps, nor in a Secret that "
-        "Pulumi does not know to be one.",
+        rule="Secrets stand nowhere in the clear: not in variables, arguments, Components or the texts of ConfigMaps, "
+        "nor in a Secret that Pulumi does not know to be one.",
         why="Whoever may read pods, Components, the state or a preview's log would have them.",
         of_object=pods.secrets,
     ),

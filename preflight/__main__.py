@@ -124,6 +124,11 @@ def _unread(said: StackFile) -> Iterable[Finding]:
             f"the stack takes values from ESC environments ({', '.join(said.environments)}), which only Pulumi reads: "
             "`pulumi preview` looks at all of them"
         )
+    if said.unread:
+        yield unseen(
+            f"{', '.join(said.unread)}: encrypted as a whole, and nothing is decrypted here. `pulumi preview` looks at "
+            "all of it"
+        )
 
 
 def _on(

@@ -96,7 +96,8 @@ def _sizes(subject: Subject, claims: list[Object]) -> Iterator[Finding]:
     classes = {item["metadata"]["name"]: item for item in subject.cluster.items(STORAGE_CLASSES)}
     may_grow = all((classes.get(_class(claim)) or {}).get("allowVolumeExpansion") for claim in small)
     back = f"Set dapr_scheduler.cluster.storageSize in {PROJECT}:daprValues back to {_size(small[0])}"
-    patch = f'{{"spec":{{"resources":{{"requests":{{"storage":"{wanted}"}}}}}}}}'
+    shown = subject.of_dapr_values(wanted)
+    patch = f'{{"spec":{{"resources":{{"requests":{{"storage":"{shown}"}}}}}}}}'
     grow = (
         ", or grow them yourself first: "
         + "; ".join(f"kubectl -n {namespace} patch pvc {one['metadata']['name']} -p '{patch}'" for one in small)
@@ -104,7 +105,7 @@ def _sizes(subject: Subject, claims: list[Object]) -> Iterator[Finding]:
         else "; their StorageClass can't grow them, so a new size means `pulumi destroy` and to begin anew"
     )
     yield breaks(
-        f"the volumes of Dapr's scheduler are asked to have {wanted}, and "
+        f"the volumes of Dapr's scheduler are asked to have {shown}, and "
         f"{', '.join(one['metadata']['name'] for one in small)} have {_size(small[0])}",
         "Kubernetes makes a claim once; a StatefulSet that asks for more takes those that are there as they are",
         f"{back}{grow}.",
@@ -116,7 +117,7 @@ def _classes(subject: Subject, claims: list[Object]) -> Iterator[Finding]:
     others = [claim for claim in claims if wanted and _class(claim) and _class(claim) != wanted]
     if others:
         yield breaks(
-            f"the volumes of Dapr's scheduler are asked to be of StorageClass {wanted}, and "
+            f"the volumes of Dapr's scheduler are asked to be of StorageClass {subject.of_dapr_values(wanted)}, and "
             f"{', '.join(one['metadata']['name'] for one in others)} are of {_class(others[0])}",
             "Kubernetes makes a claim once, and volumes don't move",
             f"Set dapr_scheduler.cluster.storageClassName in {PROJECT}:daprValues back to {_class(others[0])}; another "

@@ -9,7 +9,7 @@ from typing import Final
 
 from cluster.client import parallel
 from cluster.errors import ApiError
-from preflight import admission, changes, needs, networks, ownership, platform, preconditions, rights, room
+from preflight import admission, changes, needs, networks, ownership, parts, platform, preconditions, rights, room
 from preflight.finding import Check, Finding, Found, Level, breaks, unseen
 from preflight.subject import Subject
 
@@ -49,6 +49,7 @@ def _allowed(subject: Subject) -> list[Finding]:
 
 CHECKS: Final[tuple[Check, ...]] = (
     Check("version", "the cluster's release", platform.version),
+    Check("parts", "what both charts bring", parts.parts),
     Check("moves", "where the stack's control planes run", changes.moves),
     Check("namespaces", "the stack's namespaces and what is in them", changes.namespaces),
     Check("storage", "who makes volumes for Dapr's scheduler", preconditions.storage),

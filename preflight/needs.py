@@ -322,6 +322,12 @@ ROWS: Final = (
         why=AWAITED,
     ),
     Row(resources=("events",), verbs=("list", "watch"), where=Where.ALL, why="`up` shows why pods don't start"),
+    Row(
+        resources=("pods",),
+        verbs=("delete",),
+        where=Where.ALL,
+        why="`up` has pods made anew that would be tried again only minutes after a mend",
+    ),
     # Dapr's injector and a release change.
     Row(
         resources=("deployments.apps",),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from cluster.client import as_object
 from cluster.errors import ApiError
 from model import exclusions, names, redis
 from model.versions import KUBERNETES, OSM_RELEASE
@@ -20,7 +20,7 @@ API_SERVICE: Final = "/api/v1/namespaces/{}/services/{}".format(*names.API_SERVE
 def version(subject: Subject) -> Iterator[Finding]:
     """Whether this program runs on the cluster's release."""
     try:
-        said = str(json.loads(subject.cluster.request("GET", "/version"))["gitVersion"])
+        said = str(as_object(subject.cluster.request("GET", "/version")).get("gitVersion"))
     except ApiError as error:
         if error.status != 404:
             raise

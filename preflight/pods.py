@@ -124,7 +124,7 @@ def groups(settings: Settings, charts: Iterable[ChartObject]) -> Iterator[Group]
                 kind=item.kind,
                 namespace=item.namespace or "",
                 name=item.name,
-                count=0 if item.kind == "DaemonSet" else int(spec.get("replicas", 1)),
+                count=0 if item.kind == "DaemonSet" else item.pods or 0,
                 template=_with_claims(spec),
                 secret=settings.secret_dapr_values or settings.secret_osm_values,
             )

@@ -70,8 +70,9 @@ def storage(subject: Subject) -> Iterator[Finding]:
     )
     named = subject.storage.storage_class
     if named and named not in classes:
+        shown = subject.of_dapr_values(named)
         yield breaks(
-            f"Dapr's scheduler wants volumes of the StorageClass {named}, which does not exist. {there}",
+            f"Dapr's scheduler wants volumes of the StorageClass {shown}, which does not exist. {there}",
             mend=f"Mend dapr_scheduler.cluster.storageClassName in dapr-osm:daprValues.{memory}",
         )
         return

@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from cluster.client import Cluster, parallel
+from cluster.client import Cluster, as_object, parallel
 from cluster.errors import ApiError
 from cluster.kinds import preferred
 from preflight import deployer
@@ -91,7 +90,7 @@ class Answers:
         if one.resource.startswith("/"):
             review = {"spec": {"nonResourceAttributes": {"verb": one.verb, "path": one.resource}}}
             body = {"apiVersion": REVIEW, "kind": "SelfSubjectAccessReview", **review}
-            return bool(json.loads(self._cluster.request("POST", ACCESS_REVIEWS, body=body))["status"]["allowed"])
+            return bool(as_object(self._cluster.request("POST", ACCESS_REVIEWS, body=body))["status"]["allowed"])
         resource, _, sub = one.resource.partition("/")
         return self._cluster.may(one.verb, one.group, resource, one.namespace, one.name, sub or None)
 
@@ -239,7 +238,7 @@ def who(cluster: Cluster) -> str:
     """The user, as the API server knows him; "this user" where it does not say."""
     review = {"apiVersion": WHO, "kind": "SelfSubjectReview"}
     try:
-        answer = json.loads(cluster.request("POST", f"/apis/{WHO}/selfsubjectreviews", body=review))
+        answer = as_object(cluster.request("POST", f"/apis/{WHO}/selfsubjectreviews", body=review))
         return f"user {answer['status']['userInfo']['username']}"
     except (ApiError, KeyError):
         return "this user"

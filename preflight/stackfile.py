@@ -12,7 +12,7 @@ from typing import Any, Final
 import yaml
 
 from cluster.errors import OperationError
-from settings import PROJECT, ROOT
+from settings import PROJECT, ROOT, declared_defaults
 
 # What stands for a secret. None of these is ever sent anywhere.
 UNREAD: Final = "not-read-here"
@@ -20,6 +20,8 @@ _UNREAD_OF: Final[Mapping[str, str]] = {
     f"{PROJECT}:registryCredentials": '{"auths": {"not-read-here.invalid": {"username": "u", "password": "p"}}}',
 }
 SECURE: Final = "secure"
+APPS: Final = f"{PROJECT}:apps"
+POLICIES: Final = f"{PROJECT}:policies"
 
 
 class _Loader(yaml.SafeLoader):
@@ -46,11 +48,14 @@ class StackFile:
         config: Its config, keys with their namespace, as Pulumi would hand it over.
         secret: The keys that hold something encrypted, at any depth.
         environments: The ESC environments that it takes values from, which only Pulumi reads.
+        unread: The keys that are left out of it: objects and lists that are encrypted as a whole, and what depends on
+            them.
     """
 
     config: Mapping[str, str]
     secret: frozenset[str]
     environments: tuple[str, ...]
+    unread: tuple[str, ...] = ()
 
 
 def path_of(stack: str) -> Path:
@@ -70,7 +75,12 @@ def read(path: Path) -> StackFile:
             f"there is no stack file {path}. Name the stack by --stack (there are {there or 'none'}), or its file by "
             "--config-file."
         )
-    text = path.read_text()
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise OperationError(
+            f"{path} is no text in UTF-8: byte {error.start} is none of it. Save it as UTF-8"
+        ) from None
     try:
         content = yaml.load(text, Loader=_Loader) or {}  # noqa: S506 - a SafeLoader
         texts = yaml.load(text, Loader=yaml.BaseLoader) or {}  # noqa: S506 - texts only
@@ -81,11 +91,26 @@ def read(path: Path) -> StackFile:
     given = content.get("config") if isinstance(content, dict) else None
     if not isinstance(given or {}, dict) or not isinstance(content, dict):
         raise OperationError(f"{path} is no stack file: it has no config of keys and values")
+    given = given or {}
+    if odd := [key for key in given if not isinstance(key, str)]:
+        raise OperationError(f"{path} has the key {odd[0]}, which is no text: keys are like {PROJECT}:stage")
+    unread = _unread(given)
     return StackFile(
-        config={key: _handed_over(key, value, texts["config"][key]) for key, value in (given or {}).items()},
-        secret=frozenset(key for key, value in (given or {}).items() if _holds_secret(value)),
+        config={
+            key: _handed_over(key, value, texts["config"][key]) for key, value in given.items() if key not in unread
+        },
+        secret=frozenset(key for key, value in given.items() if _holds_secret(value)),
         environments=_environments(content.get("environment")),
+        unread=unread,
     )
+
+
+def _unread(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """The keys for which no text can stand while they are encrypted."""
+    found = [f"{PROJECT}:{key}" for key, default in declared_defaults().items() if isinstance(default, dict | list)]
+    found = [key for key in found if _is_secret(given.get(key))]
+    # Which apps there are is not known then either.
+    return (*found, *([POLICIES] if APPS in found and POLICIES in given and POLICIES not in found else []))
 
 
 def _is_secret(value: Any) -> bool:

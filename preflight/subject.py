@@ -18,6 +18,7 @@ from model.versions import OSM_RELEASE
 from preflight import needs, ownership
 from preflight.pods import Group, groups
 from settings import Settings
+from settings.problem import SECRET
 
 NAMESPACES: Final = "/api/v1/namespaces"
 WORKLOADS: Final = {kind: f"/apis/apps/v1/{kind.lower()}s" for kind in ("Deployment", "StatefulSet", "DaemonSet")}
@@ -102,6 +103,10 @@ class Subject:
     def storage(self) -> helm_values.SchedulerStorage:
         """Where Dapr's scheduler is to keep its jobs."""
         return helm_values.scheduler_storage(self.settings.dapr_values)
+
+    def of_dapr_values(self, value: str) -> str:
+        """A value for Dapr's chart as it may be told: not at all, where one of them was given as secret."""
+        return SECRET if self.settings.secret_dapr_values else value
 
     @property
     def needs_volumes(self) -> bool:

@@ -19,7 +19,8 @@ from review.markdown import GITHUB_LIMIT, GITLAB_LIMIT, SUMMARY_LIMIT, Level, fi
 from review.post import Forge, GitHub, GitLab, PostError, post, reviewed
 from review.report import Review, known, review
 from review.revisions import Engine, laid_out
-from review.tools import ToolError
+from review.tools import ToolError, full_name, pulumi
+from settings.project import ROOT
 
 # Exit codes beside 0; 2 is argparse's.
 FAILED: Final = 1
@@ -89,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="what `pulumi config --show-secrets --json` prints: nothing is written that has one of these",
     )
+    guarded.add_argument(
+        "--config-secrets", action="store_true", help="the same of each stack's config, which Pulumi is asked for"
+    )
 
     command = commands.add_parser("render", parents=[events, guarded], help="print the review")
     command.add_argument("--limit", type=int, metavar="BYTES", help="as much detail as fits; all of it where not given")
@@ -143,7 +147,7 @@ def _reviews(given: argparse.Namespace) -> list[Review]:
             preview = parse(sys.stdin, name="stdin")
         else:
             with Path(path).open(encoding="utf-8") as lines:
-                preview = parse(lines, name=Path(path).name)
+                preview = parse(lines, name=Path(path).name, stack=Path(path).stem)
         config = None if given.policies is None else policies.load(given.policies, preview.stack)
         found.append(review(preview, config))
     names = [one.stack for one in found]
@@ -175,7 +179,22 @@ def _known(given: argparse.Namespace, reviews: Sequence[Review], environment: Ma
             raise UsageError(
                 f"{path} is not what `pulumi config --show-secrets --json` prints, so nothing is written"
             ) from None
+    if given.config_secrets:
+        for one in reviews:
+            found |= _of_config(one, environment)
     return frozenset(found)
+
+
+def _of_config(one: Review, environment: Mapping[str, str]) -> set[str]:
+    """The secrets of a stack's config."""
+    if not one.preview.steps:
+        # It came to no resource and so had none of them, maybe since its config can't be read.
+        return set()
+    asked = ["config", "--show-secrets", "--json", "--stack", full_name(one.stack, environment)]
+    done = pulumi(asked, ROOT, environment)
+    if done.returncode != 0:
+        raise UsageError(f"the secrets of {one.stack} can't be read, so nothing is written: {done.stderr.strip()}")
+    return secrets.from_config(done.stdout)
 
 
 def _render(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -225,7 +244,8 @@ def _post(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
         whole = _fit(reviews, SUMMARY_LIMIT, secret)
         with Path(given.summary).open("a", encoding="utf-8") as file:
             file.write(whole)
-    done = post(_forge(name, given.number, environment), body, author=_author(name, given.author, environment))
+    forge = _forge(name, given.number, environment)
+    done = post(forge, body, author=_author(forge, given.author, environment))
     print(f"The comment was {done}.")
     return 0
 
@@ -254,7 +274,8 @@ def reviewed_digest(
         environment: The CI's variables.
         commit: The commit; else what the CI's variables say.
         forge: ``github`` or ``gitlab``; else what the CI's variables say.
-        author: Who must have written the comment; in GitHub's Actions they themselves, unless another is given.
+        author: Who must have written the comment; in GitHub's Actions they themselves, on GitLab the token's user,
+            unless another is given.
 
     Returns:
         The digest, or None where the reviewed change does not touch the stack.
@@ -269,20 +290,23 @@ def reviewed_digest(
     if not asked:
         raise UsageError(f"{variable} is not set, so the commit is not known whose review counts")
     # The request's number is what is looked for.
-    found = reviewed(_forge(name, 0, environment), asked, author=_author(name, author, environment))
-    return found.get(stack)
+    place = _forge(name, 0, environment)
+    return reviewed(place, asked, author=_author(place, author, environment)).get(stack)
 
 
 def _forge_name(given: str | None, environment: Mapping[str, str]) -> str:
     return given or ("gitlab" if "GITLAB_CI" in environment else "github")
 
 
-def _author(name: str, given: str | None, environment: Mapping[str, str]) -> str:
+def _author(forge: Forge, given: str | None, environment: Mapping[str, str]) -> str:
+    """Whose comment it is: anybody can write the marker."""
     if given is None:
-        given = environment.get("REVIEW_AUTHOR")
+        given = environment.get("REVIEW_AUTHOR") or None
     if given is not None:
         return given
-    return "github-actions[bot]" if name == "github" and environment.get("GITHUB_ACTIONS") == "true" else ""
+    if isinstance(forge, GitHub) and environment.get("GITHUB_ACTIONS") == "true":
+        return "github-actions[bot]"
+    return forge.itself()
 
 
 def _forge(name: str, number: int | None, environment: Mapping[str, str]) -> Forge:

@@ -184,7 +184,8 @@ def _change(steps: list[Step]) -> Iterator[Change]:
     if not ops:
         return
     token = steps[0].type
-    if not (token.startswith("kubernetes:") or token == COMMAND):
+    is_object = token.startswith("kubernetes:")
+    if not (is_object or token == COMMAND or (steps[0].custom and not token.startswith("pulumi:"))):
         return
     # An update beside a refresh: what was edited is repaired, and the edit is part of the difference.
     op = Op.REPLACE if Op.REPLACE in ops else next((o for o in ops if o is not Op.DRIFT), Op.DRIFT)
@@ -205,18 +206,20 @@ def _change(steps: list[Step]) -> Iterator[Change]:
     paths = {path for step in steps for path in step.paths}
     known = new or old
     described = (later or earlier or {}) if not drift else _described(known)
-    metadata = described.get("metadata") if isinstance(described.get("metadata"), Mapping) else {}
+    # Somebody's own additions to the program may be of any provider; they are called as the program calls them.
+    metadata = described.get("metadata") if is_object and isinstance(described.get("metadata"), Mapping) else {}
+    own_kind = described.get("kind") if is_object else None
     yield Change(
         op=op,
         urn=steps[0].urn,
         name=steps[0].urn.split("::")[-1],
         part=_part(steps[0].urn),
-        kind="Step" if token == COMMAND else _word(described.get("kind"), token.rpartition(":")[2]),
+        kind="Step" if token == COMMAND else _word(own_kind, token.rpartition(":")[2]),
         namespace=_word((metadata or {}).get("namespace"), ""),
         object_name=_word((metadata or {}).get("name"), steps[0].urn.split("::")[-1].rpartition("/")[2]),
         before=earlier,
         after=later,
-        secret_paths=tuple(sorted(path for path in paths if _is_secret(path, known))),
+        secret_paths=tuple(sorted(path for path in paths if _is_secret(path, old, new))),
         replaced_for=tuple(dict.fromkeys(key for step in steps for key in step.keys)),
         protect=bool(old and old.protect),
         generated_name=((metadata or {}).get("annotations") or {}).get("pulumi.com/autonamed") == "true"
@@ -260,8 +263,15 @@ def _same_shape(found: Any, declared: Any) -> Any:
 PATH_PART: Final = re.compile(r'\["([^"]*)"\]|\[(\d+)\]|([^.\[\]]+)')
 
 
-def _is_secret(path: str, state: State | None) -> bool:
-    """Whether what a path leads to is masked, or something above it or in it."""
+def _is_secret(path: str, old: State | None, new: State | None) -> bool:
+    """Whether what a path leads to is masked, or something above it or in it, or all of a text that changes."""
+    value = _found_at(path, new or old)
+    if value is SECRET or (isinstance(value, Mapping) and any(inner is SECRET for inner in value.values())):
+        return True
+    return isinstance(value, str) and str(SECRET) in value and value == _found_at(path, old)
+
+
+def _found_at(path: str, state: State | None) -> Any:
     value: Any = state.inputs if state else None
     for quoted, number, plain in PATH_PART.findall(path):
         if isinstance(value, list) and number and int(number) < len(value):
@@ -271,4 +281,4 @@ def _is_secret(path: str, state: State | None) -> bool:
         else:
             # Masked as a whole, or gone: then its neighbours tell.
             break
-    return value is SECRET or (isinstance(value, Mapping) and any(inner is SECRET for inner in value.values()))
+    return value

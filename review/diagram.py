@@ -6,6 +6,7 @@ from model.leaks import visible
 from model.mermaid import GREEN, MOST_LINES, RED, Arrow, Line, flowchart
 from model.policies import Call
 from review.mesh import Mesh, Mode, Moves, moves
+from review.words import counted, listed
 
 
 def is_needed(before: Mesh, after: Mesh) -> bool:
@@ -17,7 +18,7 @@ def diagram(before: Mesh, after: Mesh) -> str:
     """One picture: what stays is plain, what comes is green and thick, what goes is red and dotted."""
     moved = moves(before, after)
     calls = _drawn(before, after, moved)
-    names = sorted({*before.apps, *after.apps, *(name for c in calls for name in _ends(c))})
+    names = _boxes(before, after, calls)
     return flowchart(
         {name: _class(name, before, after) for name in names},
         [_line(call, moved) for call in calls if call in _came(moved) | _went(moved) | after.allowed],
@@ -54,10 +55,23 @@ def _drawn(before: Mesh, after: Mesh, moved: Moves) -> list[Call]:
     return calls if len(calls) <= MOST_LINES else []
 
 
+def _boxes(before: Mesh, after: Mesh, calls: list[Call]) -> list[str]:
+    """Every app; of a crowd only those that have a line."""
+    called = {name for call in calls for name in _ends(call)}
+    everybody = called | {*before.apps, *after.apps}
+    return sorted(everybody if len(everybody) <= MOST_LINES else called)
+
+
 def caption(before: Mesh, after: Mesh) -> str:
     """What the picture can't say: what happens to calls that no policy speaks of, and how many it leaves out."""
-    left = len(before.allowed | after.allowed) - len(_drawn(before, after, moves(before, after)))
-    return f"{_modes(before, after)}{f' {left} calls are not drawn.' if left else ''}"
+    calls = _drawn(before, after, moves(before, after))
+    left = {
+        "call": len(before.allowed | after.allowed) - len(calls),
+        "app": len({*before.apps, *after.apps} - {*_boxes(before, after, calls)}),
+    }
+    said = listed([counted(count, noun) for noun, count in left.items() if count])
+    verb = "is" if sum(left.values()) == 1 else "are"
+    return f"{_modes(before, after)}{f' {said} {verb} not drawn.' if said else ''}"
 
 
 def _modes(before: Mesh, after: Mesh) -> str:

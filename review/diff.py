@@ -47,6 +47,7 @@ STEP_CHECKSUMS: Final = frozenset(
 )
 # A definition's schema is longer than all the rest, and says little to a reviewer.
 FOLDED: Final = frozenset({"openAPIV3Schema"})
+MOST_OF_A_SCHEMA: Final = 40
 # What makes an item of a list the same item.
 KEYS: Final = ("name", "key", "mountPath", "containerPort", "port", "ip", "type", "uid")
 # What an unknown value waits for, by the innermost key that is here.
@@ -175,9 +176,21 @@ class _Writer:
                 self._one("+", label, new, depth, key=str(key), within=True)
             elif new is MISSING:
                 self._one("-", label, old, depth, key=str(key), within=True)
+            elif key in FOLDED:
+                self._schema(old, new, depth, label)
             else:
                 self.changed(old, new, depth, label)
             self._path.pop()
+
+    def _schema(self, before: Any, after: Any, depth: int, label: str) -> None:
+        """A schema's difference; of a long one, how long it is, and whether something is no longer taken."""
+        inner = _Writer()
+        inner.changed(before, after, depth, label)
+        added, removed = (sum(line.startswith(sign) for line in inner.lines) for sign in "+-")
+        if added + removed <= MOST_OF_A_SCHEMA:
+            self.lines += inner.lines
+        else:
+            self._line("!", depth, f"{label} # {added} lines of schema more, {removed} fewer")
 
     def _lists(self, before: list[Any], after: list[Any], depth: int) -> None:
         key = _key(before, after)

@@ -54,6 +54,7 @@ class Step:
         new: It after, or None.
         paths: Paths of what changes, as the provider says.
         keys: Paths of what makes it a replacement.
+        custom: Whether it is something that a provider makes, and no component.
     """
 
     op: str
@@ -63,6 +64,7 @@ class Step:
     new: State | None
     paths: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
+    custom: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,17 +120,19 @@ class Preview:
     known: frozenset[str] = field(default=frozenset(), repr=False)
 
 
-def parse(lines: Iterable[str], *, name: str = "the event stream") -> Preview:
+def parse(lines: Iterable[str], *, name: str = "the event stream", stack: str = "") -> Preview:
     """Read a preview.
 
     Args:
         lines: The stream, a line an event.
         name: What it is called in errors.
+        stack: The stack's name where no event says it, since the run has ended before it came to a resource.
 
     Raises:
         EventsError: It is none.
     """
     reader = _Reader()
+    broken = 0
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -136,18 +140,22 @@ def parse(lines: Iterable[str], *, name: str = "the event stream") -> Preview:
             event = json.loads(line)
         except ValueError:
             event = None
-        if not isinstance(event, dict):
+        # The last line of a run that was killed may be the half of an event: it broke off, and is told so.
+        if broken or not (isinstance(event, dict) or reader.has_read):
             raise EventsError(
-                f"{name}, line {number}, is no engine event. Make it with "
+                f"{name}, line {broken or number}, is no engine event. Make it with "
                 "PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true pulumi preview --json"
             )
+        if not isinstance(event, dict):
+            broken = number
+            continue
         if "steps" in event and "sequence" not in event:
             raise EventsError(
                 f"{name} is Pulumi's digest of a preview, not its events. "
                 "Make it with PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true"
             )
         reader.read(event)
-    return reader.preview(name)
+    return reader.preview(name, stack)
 
 
 class _Reader:
@@ -161,8 +169,11 @@ class _Reader:
         self._packs: frozenset[str] = frozenset()
         self._finished = False
         self._failed = False
+        # Whether it is a stream at all.
+        self.has_read = False
 
     def read(self, event: Mapping[str, Any]) -> None:
+        self.has_read = self.has_read or any(key.endswith("Event") for key in event)
         if "resourcePreEvent" in event:
             metadata = event["resourcePreEvent"]["metadata"]
             self._begun[str(metadata["urn"])] = str(metadata["op"])
@@ -182,8 +193,8 @@ class _Reader:
             packs = event["summaryEvent"].get("PolicyPacks") or ()
             self._packs = frozenset(str(name).partition("|")[0] for name in packs)
 
-    def preview(self, name: str) -> Preview:
-        if not (self._steps or self._errors or self._finished):
+    def preview(self, name: str, stack: str) -> Preview:
+        if not self.has_read:
             raise EventsError(f"{name} has no engine event at all")
         stacks = {urn.split("::")[0].removeprefix("urn:pulumi:") for urn, _ in self._steps}
         if len(stacks) > 1:
@@ -194,7 +205,7 @@ class _Reader:
             errors = [error for error in errors if error != PREVIEW_FAILED]
             failed = failed and bool(errors)
         return Preview(
-            stack=stacks.pop() if stacks else name,
+            stack=stacks.pop() if stacks else stack or name,
             steps=tuple(self._steps.values()),
             errors=tuple(errors),
             warnings=tuple(dict.fromkeys(self._warnings)),
@@ -205,7 +216,7 @@ class _Reader:
         )
 
     def _text(self, raw: str) -> str:
-        return COLOURS.sub("", str(self._mask.value(raw))).strip()
+        return COLOURS.sub("", str(self._mask.text(raw))).strip()
 
     def _diagnostic(self, event: Mapping[str, Any]) -> None:
         text = self._text(event.get("prefix", "") + event.get("message", ""))
@@ -252,6 +263,7 @@ class _Reader:
             new=self._state(raw.get("new")) or (earlier.new if earlier else None),
             paths=tuple(detailed) or tuple(raw.get("diffs") or ()) or (earlier.paths if earlier else ()),
             keys=tuple(raw.get("keys") or ()) or (earlier.keys if earlier else ()),
+            custom=any(bool((raw.get(side) or {}).get("custom")) for side in ("old", "new")),
         )
 
     def _state(self, raw: Mapping[str, Any] | None) -> State | None:

@@ -14,6 +14,7 @@ from review.changes import Change, Op
 from review.diff import lines_of
 from review.report import Review, worst
 from review.verdict import HEADLINES, POLICY_KINDS
+from review.words import counted, listed
 
 # Begins the comment and finds it again; nobody sees it.
 MARKER: Final = "<!-- dapr-osm review -->"
@@ -22,6 +23,9 @@ GITHUB_LIMIT: Final = 65_536
 GITLAB_LIMIT: Final = 1_000_000
 # A job's summary on GitHub takes 1 MiB.
 SUMMARY_LIMIT: Final = 1_048_576
+
+
+PLAIN: Final = re.compile(r"[\w\s.,:;()'/-]*")
 
 
 class Level(IntEnum):
@@ -59,7 +63,7 @@ def fitting(reviews: Sequence[Review], limit: int, *, known: Iterable[str], wher
         text = rendered(reviews, level, where=where)
         if len(text.encode()) <= limit:
             return guard(text, secrets)
-    raise ValueError(f"{len(reviews)} stacks can't be told in {limit} bytes: review fewer at once")
+    raise ValueError(f"{counted(len(reviews), 'stack')} can't be told in {limit} bytes: review fewer at once")
 
 
 def rendered(reviews: Sequence[Review], level: Level, *, where: str = "") -> str:
@@ -120,7 +124,7 @@ def _said(one: Review) -> Iterator[str]:
         yield _fenced("text", "\n".join(one.preview.errors))
     if one.preview.warnings:
         count = len(one.preview.warnings)
-        yield _details(f"{count} warning{'s' if count > 1 else ''}", _fenced("text", "\n".join(one.preview.warnings)))
+        yield _details(counted(count, "warning"), _fenced("text", "\n".join(one.preview.warnings)))
 
 
 def _exclusions(one: Review) -> Iterator[str]:
@@ -132,7 +136,7 @@ def _exclusions(one: Review) -> Iterator[str]:
     for bypass in sorted(everything, key=lambda bypass: (bypass in before) is (bypass in after)):
         reason = after.get(bypass) or before.get(bypass) or ""
         marks = " | ".join("yes" if bypass in some else "**no**" for some in (before, after))
-        rows.append(f"| {_cell(bypass.what)} | {bypass.whose} | {marks} | {_plain(reason)} |")
+        rows.append(f"| {_cell(bypass.what)} | {_plain(bypass.whose)} | {marks} | {_plain(reason)} |")
     yield _details(f"What bypasses the mesh: {len(before)} before, {len(after)} after", "\n".join(rows))
 
 
@@ -143,7 +147,7 @@ def _table(one: Review) -> Iterator[str]:
             f"| {change.op} | {change.part} | {_cell(change.title)} | {_remark(one, change)} |"
             for change in one.objects
         ]
-        yield _details(f"{len(one.objects)} object{'s' if len(one.objects) > 1 else ''}", "\n".join(rows))
+        yield _details(counted(len(one.objects), "object"), "\n".join(rows))
     if one.steps:
         done = ", ".join(_code(change.name) for change in one.steps if change.op is not Op.DELETE)
         undone = ", ".join(_code(change.name) for change in one.steps if change.op is Op.DELETE)
@@ -170,12 +174,21 @@ def _remark(one: Review, change: Change) -> str:
 
 
 def _diffs(one: Review, level: Level) -> Iterator[str]:
-    shown = [change for change in one.changes if _is_shown(one, change, level)]
-    for change in shown:
-        found = one.diffs[change.urn]
-        lines = [*lines_of(found), *(f"! {path}: [secret], another one" for path in change.secret_paths)]
-        summary = f"{change.op}: <code>{html.escape(_line(change.title))}</code>"
-        yield _details(summary, _fenced("diff", "\n".join(lines)), escaped=True)
+    # Many objects of a chart change by the same line, their version's: it is told once.
+    alike: dict[tuple[Op, str], list[Change]] = {}
+    for change in one.changes:
+        if _is_shown(one, change, level):
+            found = one.diffs[change.urn]
+            lines = [*lines_of(found), *(f"! {path}: [secret], another one" for path in change.secret_paths)]
+            alike.setdefault((change.op, "\n".join(lines)), []).append(change)
+    for (op, text), changes in alike.items():
+        block = _fenced("diff", text)
+        if len(changes) == 1:
+            summary = f"{op}: <code>{html.escape(_line(changes[0].title))}</code>"
+            yield _details(summary, block, escaped=True)
+        else:
+            named = ", ".join(_code(change.title) for change in changes)
+            yield _details(f"{op}, each alike: {counted(len(changes), 'object')}", f"{named}\n\n{block}")
 
 
 def _is_shown(one: Review, change: Change, level: Level) -> bool:
@@ -200,10 +213,13 @@ def _left_out(reviews: Sequence[Review], level: Level) -> str:
     diffs = sum(_is_shown(one, change, Level.EVERYTHING) for one in reviews for change in one.changes)
     if level < Level.TABLES:
         diffs -= sum(_is_shown(one, change, level) for one in reviews for change in one.changes)
-    if not diffs:
-        return ""
-    what = {Level.VERDICT: " and the tables", Level.COUNTS: ", the tables and the verdicts' reasons"}.get(level, "")
-    return f"Left out here to fit: {diffs} diff{'s' if diffs > 1 else ''}{what}."
+    said = [counted(diffs, "diff")] if diffs else []
+    if diffs and level >= Level.VERDICT:
+        said.append("the tables")
+    if level is Level.COUNTS:
+        said.append("the verdicts' reasons")
+        said += ["errors"] if any(one.preview.errors for one in reviews) else []
+    return f"Left out here to fit: {listed(said)}." if said else ""
 
 
 def _details(summary: str, content: str, *, escaped: bool = False) -> str:
@@ -234,6 +250,8 @@ def _pipes(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Somebody's words in a cell: no markup of theirs, no mention of anybody."""
-    safe = html.escape(_line(text), quote=False)
-    return _pipes(re.sub(r"([\\`*_\[\]@#~])", r"\\\1", safe))
+    """Somebody's words in a cell: as they are where nothing in them could be markup or a mention, else as code.
+
+    A backslash before an @ does not keep a forge from telling whom it names: it looks at the text that comes out.
+    """
+    return _line(text) if PLAIN.fullmatch(text) else _cell(text)

@@ -6,13 +6,17 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from model.arguments import ArgumentsError
 from model.expectation import Expectation
 from model.policies import Call
 from review.changes import World
 from review.secrets import SECRET, UNKNOWN
+
+APP_ID: Final = "dapr.io/app-id"
+# Whose traffic a list is of.
+WHOSE: Final = ("every pod of the mesh", "the apps' pods")
 
 
 class Mode(StrEnum):
@@ -51,6 +55,7 @@ class Mesh:
         egress: Whether traffic to unknown places passes, or None.
         routes: What policies say of calls beside who makes them, by object.
         unclear: TrafficTargets of which not everything can be read.
+        outside: Apps that are told to stay out of the mesh.
     """
 
     mode: Mode
@@ -62,6 +67,7 @@ class Mesh:
     egress: bool | None = None
     routes: Mapping[str, Any] = field(default_factory=dict)
     unclear: tuple[str, ...] = ()
+    outside: frozenset[str] = frozenset()
 
     def allows(self, call: Call) -> bool:
         """Whether a call passes."""
@@ -105,12 +111,60 @@ def mesh(world: World) -> Mesh:
         bypasses_known=known,
         egress=egress if isinstance(egress := traffic.get("enableEgress"), bool) else None,
         routes={
-            f"{item['kind']} {(item.get('metadata') or {}).get('name')}": item.get("spec")
+            f"{item['kind']} {(item.get('metadata') or {}).get('name')}": _routed(item)
             for item in world.objects
-            if item["kind"] in ("HTTPRouteGroup", "TCPRoute")
+            if item["kind"] in ("HTTPRouteGroup", "TCPRoute", "TrafficTarget")
         },
         unclear=tuple(unclear),
+        outside=frozenset(_outside(world.objects)) if configs else frozenset(),
     )
+
+
+def _routed(item: Mapping[str, Any]) -> Any:
+    """What an object says of calls, beside who makes them."""
+    spec = item.get("spec")
+    return spec.get("rules") if item["kind"] == "TrafficTarget" and isinstance(spec, Mapping) else spec
+
+
+# OSM's own words. Source: OSM 1.2.4, pkg/injector/webhook.go and pkg/constants/constants.go.
+INJECTION: Final = "openservicemesh.io/sidecar-injection"
+MONITORED: Final = "openservicemesh.io/monitored-by"
+OFF: Final = frozenset({"disabled", "no", "false"})
+
+
+def _outside(objects: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """Apps whose pods, or whose namespace, are told to stay out."""
+    everything = list(objects)
+    left = {
+        _metadata(item).get("name")
+        for item in everything
+        if item["kind"] == "Namespace"
+        and (MONITORED not in _of(item, "labels") or _of(item, "annotations").get(INJECTION) in OFF)
+    }
+    for app, item, notes in _app_pods(everything):
+        if notes.get(INJECTION) in OFF or _metadata(item).get("namespace") in left:
+            yield app
+
+
+def _app_pods(objects: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any], Mapping[str, Any]]]:
+    """Each app that is seen by its Deployment: its id, the Deployment, and its pods' annotations."""
+    for item in objects:
+        if item["kind"] == "Deployment":
+            spec = item.get("spec")
+            template = spec.get("template") if isinstance(spec, Mapping) else None
+            annotations = _of(template, "annotations") if isinstance(template, Mapping) else {}
+            if APP_ID in annotations:
+                yield str(annotations[APP_ID]), item, annotations
+
+
+def _metadata(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = item.get("metadata")
+    return found if isinstance(found, Mapping) else {}
+
+
+def _of(item: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = _metadata(item).get(key)
+    return found if isinstance(found, Mapping) else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,16 +249,7 @@ def _possible(outputs: Mapping[str, Any], expected: Mapping[str, Any]) -> set[Ca
 
 def _apps(objects: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """The apps by their Deployments, where the outputs don't tell."""
-    found = {}
-    for item in objects:
-        if item["kind"] != "Deployment":
-            continue
-        spec = item.get("spec")
-        template = spec.get("template") if isinstance(spec, Mapping) else None
-        annotations = (template.get("metadata") or {}).get("annotations") or {} if isinstance(template, Mapping) else {}
-        if isinstance(annotations, Mapping) and "dapr.io/app-id" in annotations:
-            found[str(annotations["dapr.io/app-id"])] = str((item.get("metadata") or {}).get("namespace"))
-    return found
+    return {app: str(_metadata(item).get("namespace")) for app, item, _ in _app_pods(objects)}
 
 
 def _calls(target: Mapping[str, Any], accounts: Mapping[str, str]) -> Iterator[Call]:
@@ -249,7 +294,7 @@ def _bypasses(world: World, configs: list[Mapping[str, Any]]) -> tuple[dict[Bypa
     ranges, ports = traffic.get("outboundIPRangeExclusionList"), traffic.get("outboundPortExclusionList")
     if not isinstance(ranges, list) or not isinstance(ports, list) or any(x is UNKNOWN for x in [*ranges, *ports]):
         return {}, False
-    every, pods = "every pod of the mesh", "the apps' pods"
+    every, pods = WHOSE
     output = world.outputs.get("exclusions")
     reasons: dict[Bypass, str] = {}
     explained = output if isinstance(output, Mapping) else {}
@@ -263,8 +308,40 @@ def _bypasses(world: World, configs: list[Mapping[str, Any]]) -> tuple[dict[Bypa
     found = [Bypass(what=str(r), whose=every) for r in ranges] + [
         Bypass(what=f"port {_number(p)}", whose=every) for p in ports
     ]
-    found += [bypass for bypass in reasons if bypass.whose == pods]
+    for key, what in OTHER_LISTS.items():
+        entries = traffic.get(key)
+        if entries is UNKNOWN or any(entry is UNKNOWN for entry in entries or ()):
+            return {}, False
+        found += [Bypass(what=what.format(_number(entry)), whose=every) for entry in entries or ()]
+    told = [bypass for bypass in reasons if bypass.whose == pods]
+    found += told
+    for app, _, notes in _app_pods(world.objects):
+        # Those of all apps are in the output, with their reasons.
+        for what in _annotated(notes):
+            if Bypass(what=what, whose=pods) not in told:
+                found.append(Bypass(what=what, whose=f"the pods of {app}"))
     return {bypass: reasons.get(bypass, "") for bypass in found}, True
+
+
+# Of the MeshConfig and of pods, by OSM's own names. Source: OSM 1.2.4, pkg/apis/config and pkg/injector/exclusions.go.
+OTHER_LISTS: Final = {
+    "inboundPortExclusionList": "inbound port {}",
+    "networkInterfaceExclusionList": "interface {}",
+    "outboundIPRangeInclusionList": "all but {}",
+}
+ANNOTATIONS: Final = {
+    "openservicemesh.io/outbound-port-exclusion-list": "port {}",
+    "openservicemesh.io/inbound-port-exclusion-list": "inbound port {}",
+    "openservicemesh.io/outbound-ip-range-exclusion-list": "{}",
+    "openservicemesh.io/outbound-ip-range-inclusion-list": "all but {}",
+}
+
+
+def _annotated(annotations: Mapping[str, Any]) -> Iterator[str]:
+    for key, what in ANNOTATIONS.items():
+        value = annotations.get(key)
+        if isinstance(value, str) and value is not UNKNOWN and value is not SECRET:
+            yield from (what.format(entry.strip()) for entry in value.split(",") if entry.strip())
 
 
 def _number(port: Any) -> Any:

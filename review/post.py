@@ -15,9 +15,36 @@ from review.markdown import MARKER
 from review.plans import plans
 
 TIMEOUT: Final = urllib3.Timeout(connect=10, read=30)
-# Only what changes nothing is asked again by itself.
-RETRIES: Final = urllib3.Retry(
-    total=3, allowed_methods={"GET"}, status_forcelist={429, 502, 503, 504}, backoff_factor=0.5, redirect=0
+# No job waits longer because an API asks it to.
+MOST_SECONDS: Final = 120
+
+
+class _Retries(urllib3.Retry):
+    # GitHub asks with either of them to wait. Source: docs.github.com, "Rate limits for the REST API".
+    RETRY_AFTER_STATUS_CODES = frozenset({403, 429})
+
+
+# What changes nothing is asked again by itself, and so is what changes it to the same.
+AGAIN: Final = _Retries(
+    total=3,
+    allowed_methods={"GET", "PATCH", "PUT"},
+    status_forcelist={429, 502, 503, 504},
+    backoff_factor=0.5,
+    raise_on_status=False,
+    redirect=0,
+    retry_after_max=MOST_SECONDS,
+)
+# A new comment only where it was refused for now: else it may have been written.
+ONCE: Final = _Retries(
+    total=3,
+    read=0,
+    other=0,
+    allowed_methods={"POST"},
+    status_forcelist={429},
+    backoff_factor=0.5,
+    raise_on_status=False,
+    redirect=0,
+    retry_after_max=MOST_SECONDS,
 )
 PAGE_SIZE: Final = 100
 # A request that has more comments than that has another problem.
@@ -57,6 +84,9 @@ class Forge(Protocol):
 
     def merged(self, commit: str) -> list[Forge]:
         """The requests that have brought a commit in."""
+
+    def itself(self) -> str:
+        """Who writes with this token; empty where it may not be asked."""
 
 
 def reviewed(forge: Forge, commit: str, *, author: str = "") -> dict[str, str]:
@@ -139,7 +169,8 @@ class Api:
         headers = {**self.headers, **({"Content-Type": "application/json"} if sent else {})}
         try:
             # A redirect could take the token elsewhere.
-            response = self.pool.request(method, url, body=sent, headers=headers, redirect=False, retries=RETRIES)
+            retries = ONCE if method == "POST" else AGAIN
+            response = self.pool.request(method, url, body=sent, headers=headers, redirect=False, retries=retries)
         except urllib3.exceptions.HTTPError as error:
             raise PostError(self._clean(f"{method} {url}: {error}")) from None
         if response.status >= 300 and response.status != 404:
@@ -240,6 +271,10 @@ class GitHub:
         there.sort(key=lambda one: one.get("merge_commit_sha") != commit)
         return [replace(self, number=int(one["number"])) for one in there]
 
+    def itself(self) -> str:
+        """Nobody that can be asked for: a job's token is an installation's, and no user's."""
+        return ""
+
     @property
     def _issue(self) -> str:
         return f"/repos/{self.repository}/issues/{self.number}"
@@ -292,6 +327,10 @@ class GitLab:
         there = [one for one in found if one.get("state") == "merged"]
         there.sort(key=lambda one: commit not in (one.get("merge_commit_sha"), one.get("squash_commit_sha")))
         return [replace(self, number=int(one["iid"])) for one in there]
+
+    def itself(self) -> str:
+        """The token's user."""
+        return str(self.api.found("GET", "/user").json()["username"])
 
     @property
     def _notes(self) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from model.leaks import PUBLIC, decodings, is_named
-from model.telling import TELLING
+from model.telling import TELLING, blinded
 
 # How Pulumi writes what JSON can't hold. Source: sdk/go/common/resource/sig/sig.go.
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
@@ -31,6 +31,10 @@ UNKNOWNS: Final = frozenset(
         "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
     }
 )
+
+
+# In a registry's credentials, base64 of a user's name and password.
+AUTH: Final = "auth"
 
 
 class Marker(str):
@@ -72,7 +76,9 @@ class Mask:
         if isinstance(raw, list):
             return [self.value(item, within_secret=within_secret) for item in raw]
         if isinstance(raw, str):
-            return self._text(raw)
+            text = self.text(raw)
+            # What a file in a ConfigMap says, or an argument.
+            return text if text is UNKNOWN else blinded(text, SECRET)
         return raw
 
     def secret(self, raw: Any) -> Marker:
@@ -100,7 +106,7 @@ class Mask:
                 # The name may be wrong about it, so it is not remembered: it may be an ordinary word elsewhere.
                 masked[key] = UNKNOWN if _is_unknown(value) else SECRET
             else:
-                masked[self._text(key)] = self.value(value, within_secret=key == "__inputs" and is_secret)
+                masked[self.text(key)] = self.value(value, within_secret=key == "__inputs" and is_secret)
         return masked
 
     def _data(self, value: Any) -> Any:
@@ -120,7 +126,8 @@ class Mask:
         except (TypeError, ValueError):
             return
 
-    def _text(self, raw: Any) -> Any:
+    def text(self, raw: Any) -> Any:
+        """Somebody's words: a message, a name."""
         if not isinstance(raw, str):
             return raw
         if raw in UNKNOWNS:
@@ -171,8 +178,18 @@ def _leaves(raw: Any) -> Iterator[str]:
     elif isinstance(raw, str):
         if raw and raw != "[secret]" and raw not in UNKNOWNS:
             yield raw
+            yield from _inside(raw)
     elif isinstance(raw, (int, float)) and not isinstance(raw, bool):
         yield str(raw)
+
+
+def _inside(raw: str) -> Iterator[str]:
+    """Of a secret document, a registry's credentials say, also each secret in it: one alone would give it away."""
+    if raw[:1] in ("{", "["):
+        try:
+            yield from _given(json.loads(raw))
+        except ValueError:
+            return
 
 
 def _given(raw: Any, *, secret: bool = False) -> Iterator[str]:
@@ -180,6 +197,10 @@ def _given(raw: Any, *, secret: bool = False) -> Iterator[str]:
         named = secret and {"name", "value"} <= raw.keys()
         for key, value in raw.items():
             if named and key != "value":
+                continue
+            if key == AUTH and isinstance(value, str):
+                # Whose it is, is no secret.
+                yield from (value, *(text.partition(":")[2] for text in decodings(value)[1:]))
                 continue
             yield from _given(value, secret=secret or key == "env" or TELLING.search(str(key)) is not None)
     elif isinstance(raw, list):

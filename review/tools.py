@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 INSTALL: Final = "https://www.pulumi.com/docs/install/"
+# Pulumi Cloud's organization that the stacks are in; empty for one's own, and for any other backend.
+ORGANIZATION: Final = "PULUMI_ORGANIZATION"
 
 
 class ToolError(RuntimeError):
@@ -52,8 +54,19 @@ def commit_of(revision: str, folder: Path) -> str:
         ) from None
 
 
+def full_name(stack: str, environment: Mapping[str, str]) -> str:
+    """A stack's name as Pulumi's CLI takes it."""
+    organization = environment.get(ORGANIZATION, "")
+    return f"{organization}/{stack}" if organization else stack
+
+
 def pulumi(
-    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], *, stdout: Any = subprocess.PIPE
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    stdout: Any = subprocess.PIPE,
+    stderr: Any = subprocess.PIPE,
 ) -> subprocess.CompletedProcess[str]:
     """Run Pulumi's CLI, with nobody to ask, and the program in this interpreter's environment.
 
@@ -61,8 +74,8 @@ def pulumi(
         arguments: The command and its flags.
         folder: Where it runs.
         environment: The variables that it runs with.
-        stdout: Where its output goes, and that of errors to where this process's own does; both are kept where
-            nothing is said.
+        stdout: Where its output goes; kept where nothing is said, and None is where this process's own goes.
+        stderr: Likewise, of errors.
 
     Raises:
         ToolError: It is not installed.
@@ -80,7 +93,7 @@ def pulumi(
             },
             stdin=subprocess.DEVNULL,
             stdout=stdout,
-            stderr=subprocess.PIPE if stdout is subprocess.PIPE else None,
+            stderr=stderr,
             text=True,
             check=False,
         )

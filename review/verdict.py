@@ -15,9 +15,11 @@ from model.policies import Call
 from review import mesh as meshes
 from review.changes import Change, Op
 from review.changes import after as world_after
+from review.changes import before as world_before
 from review.events import Preview
-from review.mesh import Mesh, Mode
-from review.secrets import UNKNOWN
+from review.mesh import WHOSE, Mesh, Mode
+from review.secrets import UNKNOWN, Marker
+from review.words import counted
 
 # Beyond so many, names are counted.
 MOST_NAMES: Final = 6
@@ -30,14 +32,15 @@ class Severity(IntEnum):
     SAFE = 1
     RESTARTS = 2
     CLUSTER_WIDE = 3
-    CALLS = 4
-    DESTROYS = 5
-    STOPPED = 6
+    GRANTS = 4
+    CALLS = 5
+    DESTROYS = 6
+    STOPPED = 7
 
     @property
     def sign(self) -> str:
         """How it is marked."""
-        return ("✅", "✅", "🔄", "🌐", "🔐", "💥", "⛔")[self]
+        return ("✅", "✅", "🔄", "🌐", "🔑", "🔐", "💥", "⛔")[self]
 
 
 HEADLINES: Final = {
@@ -45,6 +48,7 @@ HEADLINES: Final = {
     Severity.SAFE: "Safe: nothing is lost, restarted, denied or newly allowed.",
     Severity.RESTARTS: "Restarts pods.",
     Severity.CLUSTER_WIDE: "Touches what the whole cluster shares.",
+    Severity.GRANTS: "Changes what ServiceAccounts may do.",
     Severity.CALLS: "Changes who may call whom, or what bypasses the mesh.",
     Severity.DESTROYS: "Deletes or replaces.",
     Severity.STOPPED: "Would not be deployed as it stands.",
@@ -87,9 +91,11 @@ def verdict(preview: Preview, changed: Sequence[Change], before: Mesh, after: Me
     found = [
         *_stopped(preview),
         *_whole(preview, changed),
+        *_moved(preview),
         *_destroyed(changed),
         *_calls(before, after),
         *_bypasses(before, after),
+        *_granted(preview, changed),
         *_cluster_wide(changed),
         *_restarts(changed, after),
         *_steps(changed),
@@ -102,7 +108,11 @@ def verdict(preview: Preview, changed: Sequence[Change], before: Mesh, after: Me
 
 def _stopped(preview: Preview) -> Iterator[Finding]:
     yield from _violated(preview)
-    if preview.errors:
+    if preview.errors and not preview.steps:
+        yield Finding(
+            severity=Severity.STOPPED, what="The preview failed before it came to anything; why is quoted below."
+        )
+    elif preview.errors:
         yield Finding(
             severity=Severity.STOPPED,
             what="The preview failed, so what is below may not be all; its errors are quoted there.",
@@ -175,6 +185,10 @@ LOST_BY_NAME: Final[Mapping[tuple[str, str], str]] = {
     ("Deployment", "osm-injector"): "so that new pods in the mesh are refused or come without Envoy meanwhile",
     ("Deployment", "osm-controller"): "so that Envoys learn of no change meanwhile",
 }
+# What is lost only for as long as there is none: its volumes are there when it comes again.
+LOST_MEANWHILE: Final[Mapping[tuple[str, str], str]] = {
+    ("StatefulSet", "dapr-scheduler-server"): "so that no job or reminder comes meanwhile; its volumes keep them",
+}
 # What the delete of a step does.
 UNDONE: Final[Mapping[str, str]] = {
     "osm-runtime": "OSM's definitions go, **with every SMI policy and MeshConfig in the cluster**, and the mesh's CA",
@@ -199,8 +213,34 @@ def _whole(preview: Preview, changed: Sequence[Change]) -> Iterator[Finding]:
         yield Finding(severity=Severity.SAFE, what=f"Installs the whole stack{with_what}{at}.")
     elif all(step.op == "delete" for step in objects):
         left = sum(change.op is Op.FORGET for change in changed)
-        but = f", but for {left} objects that stay" if left else ""
+        but = f", but for what is left to itself ({counted(left, 'object')})" if left else ""
         yield Finding(severity=Severity.DESTROYS, what=f"**Takes the whole stack away**{but}.")
+
+
+# Of the output `versions`; the program's own is of no cluster.
+PARTS_WITH_VERSIONS: Final = ("dapr", "osm")
+
+
+def _moved(preview: Preview) -> Iterator[Finding]:
+    """Another stage, or another release: what all the rest follows from."""
+    earlier, later = world_before(preview).outputs, world_after(preview).outputs
+    for name in PARTS_WITH_VERSIONS:
+        was, comes = (_version(outputs, name) for outputs in (earlier, later))
+        if was and comes and was != comes:
+            what = f"Takes {_code(name)} from {_code(was)} to {_code(comes)}."
+            yield Finding(severity=Severity.RESTARTS, what=what)
+    was, comes = (_text(outputs.get("stage")) for outputs in (earlier, later))
+    if was and comes and was != comes:
+        yield Finding(severity=Severity.CALLS, what=f"Moves from the stage {_code(was)} to {_code(comes)}.")
+
+
+def _version(outputs: Mapping[str, Any], name: str) -> str:
+    versions = outputs.get("versions")
+    return _text(versions.get(name)) if isinstance(versions, Mapping) else ""
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) and not isinstance(value, Marker) else ""
 
 
 def _destroyed(changed: Sequence[Change]) -> Iterator[Finding]:
@@ -218,7 +258,9 @@ def _destroyed(changed: Sequence[Change]) -> Iterator[Finding]:
             severity = Severity.CALLS if change.kind in POLICY_KINDS else Severity.DESTROYS
             rest.setdefault((severity, word, change.part), []).append(change.title)
     for (protect, word, lost), titles in told.items():
-        refused = " Pulumi refuses: it is protected." if protect else ""
+        several = len(titles) > 1
+        refused = f" Pulumi refuses: {'they are' if several else 'it is'} protected." if protect else ""
+        lost = lost.replace("and with it", "and with each of them") if several else lost
         yield Finding(
             severity=Severity.STOPPED if protect else Severity.DESTROYS, what=f"{word} {_names(titles)}{lost}.{refused}"
         )
@@ -246,6 +288,8 @@ def _is_remarkable(change: Change) -> bool:
 
 
 def _lost(change: Change) -> str:
+    if change.op is Op.REPLACE and (change.kind, change.object_name) in LOST_MEANWHILE:
+        return LOST_MEANWHILE[change.kind, change.object_name]
     return LOST_BY_NAME.get((change.kind, change.object_name)) or LOST.get(change.kind, "and with it what it holds")
 
 
@@ -270,6 +314,14 @@ def _calls(before: Mesh, after: Mesh) -> Iterator[Finding]:
         yield _call_finding(f"Allows calls of apps that come: {_call_names(moved.new)}.")
     if moved.gone and after.apps:
         yield _call_finding(f"Ends calls of apps that go: {_call_names(moved.gone)}.")
+    if before.mode is not Mode.NONE and after.mode is not Mode.NONE:
+        there = before.apps.keys() & after.apps.keys()
+        for apps, what in (
+            (after.outside - before.outside, "out of the mesh: **no policy holds there**, nor does Envoy encrypt"),
+            (before.outside - after.outside, "back into the mesh"),
+        ):
+            if apps & there:
+                yield _call_finding(f"Takes {_names(sorted(apps & there))} {what}.")
     if moved.routes and after.mode is Mode.POLICIES:
         yield _call_finding(f"Changes which of the allowed callers' calls pass: {_names(moved.routes)}.")
     strangers = sorted(
@@ -292,7 +344,8 @@ def _bypasses(before: Mesh, after: Mesh) -> Iterator[Finding]:
         for bypass in bypasses:
             by_whose.setdefault(bypass.whose, []).append(bypass.what)
         for whose, what in by_whose.items():
-            yield _call_finding(f"{verb}, for {whose}: {_names(what)}.")
+            # An app's name may be in it.
+            yield _call_finding(f"{verb}, for {whose if whose in WHOSE else _code(whose)}: {_names(what)}.")
     if before.bypasses_known and not after.bypasses_known and before.mode is not Mode.NONE:
         yield _call_finding("What bypasses the mesh is not known yet: it follows from Services that change, too.")
     if after.egress is not before.egress and after.egress is not None and before.egress is not None:
@@ -303,6 +356,44 @@ def _bypasses(before: Mesh, after: Mesh) -> Iterator[Finding]:
         )
 
 
+GRANTING: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("Role", "ClusterRole"), ("rules", "aggregationRule")),
+    **dict.fromkeys(("RoleBinding", "ClusterRoleBinding"), ("subjects", "roleRef")),
+}
+
+
+# By these, calls come and go beside the mesh's policies. A new Service nobody has called before.
+ROUTING: Final[Mapping[str, tuple[str, ...]]] = dict.fromkeys(
+    ("Egress", "Ingress", "IngressBackend", "NetworkPolicy", "Service", "TrafficSplit", "UpstreamTrafficSetting"),
+    ("spec",),
+)
+
+
+def _granted(preview: Preview, changed: Sequence[Change]) -> Iterator[Finding]:
+    """What somebody may do from now on, or no longer, by Kubernetes' own API; and where calls come and go besides."""
+    # What comes with all the rest is no news.
+    if not any(step.type.startswith("kubernetes:") and step.op != "create" for step in preview.steps):
+        return
+    if found := _otherwise(changed, GRANTING):
+        yield Finding(severity=Severity.GRANTS, what=f"Changes what ServiceAccounts may do: {_names(found)}.")
+    if found := _otherwise([one for one in changed if (one.kind, one.op) != ("Service", Op.CREATE)], ROUTING):
+        yield _call_finding(f"Changes where calls may come from or go to: {_names(found)}.")
+
+
+def _otherwise(changed: Sequence[Change], telling: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Of these kinds what comes, or says something else under a key that matters."""
+    return [
+        change.title
+        for change in changed
+        if change.op in (Op.CREATE, Op.UPDATE, Op.DRIFT)
+        and any(_said(change.before, key) != _said(change.after, key) for key in telling.get(change.kind, ()))
+    ]
+
+
+def _said(body: Any, key: str) -> Any:
+    return body.get(key) if isinstance(body, Mapping) else None
+
+
 def _cluster_wide(changed: Sequence[Change]) -> Iterator[Finding]:
     by_kind: dict[tuple[Op, str], list[str]] = {}
     for change in changed:
@@ -310,16 +401,14 @@ def _cluster_wide(changed: Sequence[Change]) -> Iterator[Finding]:
             by_kind.setdefault((change.op, change.kind), []).append(change.object_name)
     if not by_kind:
         return
-    said = [
-        f"{len(found)} {kind}{'s' if len(found) > 1 else ''} {op} ({_names(found)})"
-        for (op, kind), found in by_kind.items()
-    ]
+    said = [f"{counted(len(found), kind)} {op} ({_names(found)})" for (op, kind), found in by_kind.items()]
     yield Finding(severity=Severity.CLUSTER_WIDE, what=f"Cluster-wide: {'; '.join(said)}.")
     hooks = by_kind.get((Op.CREATE, "MutatingWebhookConfiguration"), [])
     if hooks:
         yield Finding(
             severity=Severity.CLUSTER_WIDE,
-            what=f"From now on {_names(hooks)} is asked about new pods of the whole cluster.",
+            what=f"From now on {_names(hooks)} {'is' if len(hooks) == 1 else 'are'} asked about new pods of the whole "
+            "cluster.",
         )
 
 
@@ -346,10 +435,10 @@ def _restarts(changed: Sequence[Change], after: Mesh) -> Iterator[Finding]:
         )
     scaled = [change for change in changed if change.op is Op.UPDATE and _replicas(change) is not None]
     for change in scaled:
-        earlier, later = _replicas(change) or (None, None)
+        earlier, later = _replicas(change) or (0, 0)
         yield Finding(
             severity=Severity.DESTROYS if later == 0 else Severity.SAFE,
-            what=f"{_code(change.title)} has {later} pods instead of {earlier}.",
+            what=f"{_code(change.title)} has {counted(later, 'pod')} instead of {earlier}.",
         )
 
 
@@ -393,15 +482,18 @@ def _told_calls(body: Any) -> set[Call]:
         return set()
 
 
-def _replicas(change: Change) -> tuple[Any, Any] | None:
+def _replicas(change: Change) -> tuple[int, int] | None:
     found = []
     for body in (change.before, change.after):
         spec = body.get("spec") if isinstance(body, Mapping) else None
         if not isinstance(spec, Mapping) or change.kind not in ("Deployment", "StatefulSet"):
             return None
         count = spec.get("replicas")
-        found.append(int(count) if isinstance(count, float) else count)
-    return (found[0], found[1]) if found[0] != found[1] and None not in found else None
+        if not isinstance(count, (int, float)):
+            # Not said, or not known yet.
+            return None
+        found.append(int(count))
+    return (found[0], found[1]) if found[0] != found[1] else None
 
 
 def _steps(changed: Sequence[Change]) -> Iterator[Finding]:
@@ -420,8 +512,8 @@ def _rest(changed: Sequence[Change]) -> Iterator[Finding]:
         some = [change for change in changed if change.op is op and not change.is_step]
         if some:
             said = True
-            objects = f"{len(some)} object{'s' if len(some) > 1 else ''}"
-            yield Finding(severity=Severity.SAFE, what=f"{verb} {objects}: {_counted(change.part for change in some)}.")
+            what = f"{verb} {counted(len(some), 'object')}: {_counted(change.part for change in some)}."
+            yield Finding(severity=Severity.SAFE, what=what)
     secret = [change.title for change in changed if change.secret_paths and change.op is Op.UPDATE]
     if secret:
         yield Finding(severity=Severity.SAFE, what=f"Secret values change, which are not shown: {_names(secret)}.")

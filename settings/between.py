@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from model import policies as model_policies
 from model.apps import NODE_APP, PYTHON_APP, App
-from model.policies import Policy
+from model.helm_values import at
+from model.policies import CALL_PATHS, Policy
+from model.verify_level import VerifyLevel
 from model.versions import DAPR_CHART_REPOSITORY, DAPR_RELEASES, OSM_CHART_REPOSITORY, OSM_RELEASE
-from settings import charts, names, pods, releases
+from settings import charts, daprd, kubelet, names, pods, releases
 from settings.declaration import NOT_SET, Refusal, Secrecy, did_you_mean, fields, key_names, secrecy_of
 from settings.draft import Draft
+from settings.expressions import matches
 from settings.keys import AppKeys, Config, PolicyKeys
 from settings.problem import Path, Words
 from settings.project import PROJECT, PROVIDER
@@ -235,22 +239,45 @@ def marked_namespaces(draft: Draft) -> Iterator[Finding]:
             yield from _inside((key, namespace), names.marks(kind, marks))
 
 
-ENFORCE: Final = "pod-security.kubernetes.io/enforce"
+POD_SECURITY: Final = "pod-security.kubernetes.io"
+ENFORCE: Final = f"{POD_SECURITY}/enforce"
+LEVELS: Final = ("privileged", "baseline", "restricted")
+_LEVEL_LABELS: Final = tuple(f"{POD_SECURITY}/{mode}" for mode in ("enforce", "warn", "audit"))
+_VERSION_LABELS: Final = tuple(f"{label}-version" for label in _LEVEL_LABELS)
+RELAX: Final = 'Set "privileged" there, and "restricted" for pod-security.kubernetes.io/warn or audit.'
+
+
+def pod_security_values(draft: Draft) -> Iterator[Finding]:
+    """Levels and versions of Pod Security that there are not: the API server refuses such a namespace."""
+    for namespace, labels in draft.config.namespace_labels.items():
+        for label, value in labels.items():
+            path = ("namespaceLabels", namespace, label)
+            if not isinstance(value, str):
+                continue  # told already
+            if label in _LEVEL_LABELS and value not in LEVELS:
+                mend = did_you_mean(value, LEVELS, "Set one of them.")
+                yield _found(path, f"is not one of {', '.join(LEVELS)}", mend, value)
+            elif label in _VERSION_LABELS and not re.fullmatch(r"latest|v1\.[0-9]{1,3}", value):
+                yield _found(path, "is not a version of Kubernetes", 'Write it like "v1.33", or "latest".', value)
 
 
 def pod_security(draft: Draft) -> Iterator[Finding]:
-    """A level of Pod Security at which no pod of the mesh could start."""
+    """A level of Pod Security at which pods could not start."""
     homes = {app.namespace for app in draft.apps.values()}
+    where, seccomp = draft.namespaces, at(draft.config.dapr_values, ("global", "seccompProfile"))
     for namespace, labels in draft.config.namespace_labels.items():
-        level = labels.get(ENFORCE)
+        level, rule, mend = labels.get(ENFORCE), "", RELAX
         if draft.config.stage.meshed and namespace in homes and level in ("baseline", "restricted"):
-            yield _found(
-                ("namespaceLabels", namespace, ENFORCE),
-                "would refuse every pod of the mesh: OSM's osm-init needs NET_ADMIN and root",
-                'Set "privileged" there, and "restricted" for pod-security.kubernetes.io/warn or audit.',
-                level,
-                (("stage",), ("apps",), ("appsNamespace",)),
-            )
+            rule = "would refuse every pod of the mesh: OSM's osm-init needs NET_ADMIN and root"
+        elif draft.config.stage.meshed and namespace == where.osm and level == "restricted":
+            rule = "would refuse OSM's own pods, whose containers give up no rights"
+            mend = 'Set "baseline" there.'
+        elif namespace == where.dapr and level == "restricted" and not seccomp:
+            rule = "would refuse Dapr's own pods, which have no seccomp profile"
+            mend = f'Set "baseline" there, or global.seccompProfile: RuntimeDefault in {PROJECT}:daprValues.'
+        if rule:
+            needs = (("stage",), ("apps",), ("daprValues",), *((name,) for name in _NAMESPACE_KEYS))
+            yield _found(("namespaceLabels", namespace, ENFORCE), rule, mend, level, needs)
 
 
 # --- apps -------------------------------------------------------------------------------------------------------
@@ -362,6 +389,34 @@ def pod_containers(draft: Draft) -> Iterator[Finding]:
             yield Finding(path=("apps", name, "pod", *refusal.inside), refusal=refusal, needs=needs)
 
 
+def api_tokens(draft: Draft) -> Iterator[Finding]:
+    """An app whose daprd wants a token of whoever calls, the verification among them."""
+    for name, app in draft.apps.items():
+        annotations = (app.pod_overlay.get("metadata") or {}).get("annotations") or {}
+        if draft.config.verify is VerifyLevel.CALLS and annotations.get(daprd.API_TOKEN):
+            yield _found(
+                ("apps", name, "pod", "metadata", "annotations", daprd.API_TOKEN),
+                "makes daprd refuse the verification's calls, which bring no token",
+                f"Set {PROJECT}:verify to pods as well, or leave it out.",
+                needs=(("verify",),),
+            )
+
+
+def probe_ports(draft: Draft) -> Iterator[Finding]:
+    """Probes and hooks of an overlay that name a port which there is not."""
+    for name, app in draft.apps.items():
+        yield from _inside(("apps", name, "pod"), kubelet.ports(app))
+
+
+def probes_in_the_mesh(draft: Draft) -> Iterator[Finding]:
+    """Probes and hooks of an overlay that nobody could answer in the mesh: the app would be restarted for ever."""
+    if draft.config.stage.meshed:
+        for name, app in draft.apps.items():
+            yield from _inside(
+                ("apps", name, "pod"), kubelet.unanswered(app, draft.dapr), (("stage",), ("daprVersion",))
+            )
+
+
 # --- policies ---------------------------------------------------------------------------------------------------
 
 
@@ -465,6 +520,22 @@ def paths_by_http(draft: Draft) -> Iterator[Finding]:
             )
 
 
+def paths_of_calls(draft: Draft) -> Iterator[Finding]:
+    """A path that no call of Dapr's has: nobody could call the app."""
+    for policy in _possible(draft):
+        # Callers beside Dapr have paths of their own; the verification's have Dapr's.
+        beside = draft.apps[policy.destination].service_port and draft.config.verify is not VerifyLevel.CALLS
+        regex = policy.path_regex
+        if regex and draft.dapr.route.by_http and not beside and not any(matches(regex, one) for one in CALL_PATHS):
+            yield _found(
+                ("policies", policy.name, "pathRegex"),
+                "matches no call of Dapr's, so nobody could call the app",
+                f"It is held against {CALL_PATHS[0]}, never against the app's own method. Leave it out for any call.",
+                regex,
+                (("daprVersion",), ("verify",)),
+            )
+
+
 def own_routes(draft: Draft) -> Iterator[Finding]:
     """Two policies with one route."""
     routes = [policy.routes for policy in draft.policies.values()]
@@ -535,6 +606,7 @@ RULES: Final[tuple[Between, ...]] = (
     Between("app-namespaces", app_namespaces),
     Between("existing-namespaces", existing_namespaces),
     Between("marked-namespaces", marked_namespaces),
+    Between("pod-security-value", pod_security_values),
     Between("pod-security-level", pod_security),
     Between("app-id", app_ids),
     Between("null-app", null_apps),
@@ -545,6 +617,9 @@ RULES: Final[tuple[Between, ...]] = (
     Between("privileged-port", privileged_ports),
     Between("walkthroughs-apps", walkthroughs_apps),
     Between("pod-containers", pod_containers),
+    Between("api-token", api_tokens),
+    Between("probe-ports", probe_ports),
+    Between("probes-in-the-mesh", probes_in_the_mesh),
     Between("policy-name", policy_names),
     Between("null-policy", null_policies),
     Between("complete-policy", complete_policies),
@@ -553,6 +628,7 @@ RULES: Final[tuple[Between, ...]] = (
     Between("calls-itself", calls_itself),
     Between("across-namespaces", across_namespaces),
     Between("path-by-http", paths_by_http),
+    Between("path-of-calls", paths_of_calls),
     Between("own-route", own_routes),
     Between("chart-there", charts_there),
     Between("credentials-used", credentials_used),

@@ -99,8 +99,8 @@ class PolicyKeys(Keys):
     sources: Sources | None = key(None, "The apps that may call it.")
     path_regex: Expression | None = key(
         None,
-        "What a call's path must match. What Envoy sees is Dapr's gRPC method, "
-        "`/dapr.proto.internals.v1.ServiceInvocation/CallLocal`, never the app's own.",
+        "What a call's path must match, all of it. What Envoy sees is Dapr's gRPC method, "
+        "`/dapr.proto.internals.v1.ServiceInvocation/CallLocalStream` or `CallLocal`, never the app's own.",
     )
 
 

@@ -8,10 +8,15 @@ from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any, Final
 
+from model.quantity import quantity
 from settings.declaration import Refusal, did_you_mean
 from settings.problem import Path, Words
 
 POD_SPEC: Final = "V1PodSpec"
+# Quantities, which the client takes for texts, and the API server may also be given as numbers: single ones, and
+# objects of them, of which ``settings.quantities`` says more.
+QUANTITIES: Final = ("sizeLimit", "divisor")
+RESOURCES: Final = ("limits", "requests")
 _SCALARS: Final[Mapping[str, tuple[type | tuple[type, ...], str]]] = {
     "str": (str, "a text"),
     "int": (int, "a whole number"),
@@ -53,6 +58,8 @@ def _in_list(value: Any, kind: str, inside: Path) -> Iterator[Refusal]:
         yield Refusal(rule="is not a list", mend="See kubectl explain pod.", inside=inside)
         return
     for index, entry in enumerate(value):
+        if entry is None:
+            yield Refusal(rule="is null, which is no entry of a list", mend="Remove it.", inside=(*inside, str(index)))
         yield from faults(entry, kind, (*inside, called(entry, index)))
 
 
@@ -70,7 +77,16 @@ def _in_object(value: Any, model: Any, inside: Path) -> Iterator[Refusal]:
         yield Refusal(rule="is not an object", mend=f"It has keys like {', '.join(list(types)[:3])}.", inside=inside)
         return
     for name, entry in value.items():
-        if name in types:
+        if name in QUANTITIES and name in types and entry is not None:
+            if quantity(entry) is None:
+                mend = 'Write it like "100m" or "128Mi".'
+                yield Refusal(rule="is not a quantity", mend=mend, inside=(*inside, name))
+        elif name in RESOURCES and name in types and isinstance(entry, Mapping):
+            texts = {
+                key: one for key, one in entry.items() if isinstance(one, bool) or not isinstance(one, int | float)
+            }
+            yield from faults(texts, types[name], (*inside, name))
+        elif name in types:
             yield from faults(entry, types[name], (*inside, name))
         else:
             mend = did_you_mean(name, types, "See kubectl explain pod.", "{}")

@@ -79,8 +79,14 @@ def union_limit(ports: Sequence[Any]) -> Iterator[Refusal]:
 
 def excluded_ranges(ranges: Sequence[Any]) -> Iterator[Refusal]:
     """What keeps a list from being address ranges that bypass Envoy; OSM knows IPv4 only."""
-    for given in ranges:
-        yield from _range(given)
+    refusals = [refusal for given in ranges for refusal in _range(given)]
+    yield from refusals
+    if not refusals and any(not one.prefixlen for one in ipaddress.collapse_addresses(map(_network, ranges))):
+        yield Refusal(rule="holds every address, all together", mend="Nothing would be left in the mesh.", show=False)
+
+
+def _network(given: str) -> ipaddress.IPv4Network:
+    return ipaddress.IPv4Network(given)
 
 
 def _range(given: Any) -> Iterator[Refusal]:
@@ -101,7 +107,7 @@ def _range(given: Any) -> Iterator[Refusal]:
 def _mend_of_range(given: Any, error: ValueError) -> str:
     if isinstance(given, str) and "/" in given:
         try:
-            network = ipaddress.IPv4Network(given, strict=False)
+            network = ipaddress.IPv4Network(given.strip(), strict=False)
         except ValueError:
             pass
         else:

@@ -52,7 +52,10 @@ HPA: Final = "hpa"
 
 
 def _replicas(value: Any) -> Any:
-    return 0 if value == HPA else (_not_a_flag(value) or "")
+    if value == HPA:
+        return 0
+    # As a text, 0 is not the word either.
+    return "" if str(value).strip("+-_0. ") == "" else _not_a_flag(value)
 
 
 Replicas = Annotated[

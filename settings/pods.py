@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from model.apps import App
-from model.quantity import quantity
+from settings import daprd, environment, images
 from settings.declaration import All, Kind, Refusal, Rule, did_you_mean
 from settings.kubernetes_schema import POD_SPEC, called, faults
-from settings.names import TAKEN, marks
+from settings.names import TAKEN, is_label, label_rule, marks, nearest_label
 from settings.networks import FIRST_PORT_OF_USERS, HELD_PORTS, UNPRIVILEGED_SYSCTL
 from settings.problem import Path, Words
 from settings.quantities import resources
@@ -28,6 +29,7 @@ PROTECTED: Final[Mapping[str, str]] = {
     "serviceAccount": "policies know an app by its ServiceAccount, which is named after it",
     "automountServiceAccountToken": "daprd reads Secrets with the account's token",
     "hostNetwork": "Envoy would intercept the node's traffic instead of the pod's",
+    "hostPID": "the app could reach into every sidecar of the node, and read their keys",
     "shareProcessNamespace": "the app could reach into its sidecars, and read their keys",
     "dnsPolicy": "daprd and Envoy find everything by the cluster's names",
     "dnsConfig": "daprd and Envoy find everything by the cluster's names",
@@ -46,29 +48,7 @@ OWN_LABELS: Final[Mapping[str, str]] = {
     "app": "what the Deployment and its Services select pods by",
     "osm-proxy-uuid": "the mesh's own, one for each pod",
 }
-OWN_ANNOTATIONS: Final[Mapping[str, str]] = {
-    "dapr.io/enabled": "set by this program: without daprd it is no app of this stack",
-    "dapr.io/app-id": "set by this program: the app's key in apps",
-    "dapr.io/app-port": "set by this program, from the app's port",
-    "dapr.io/app-protocol": "http: the verification calls the app through daprd",
-    "dapr.io/app-ssl": "off: the verification calls the app through daprd",
-    "dapr.io/app-channel-address": "the pod itself",
-    "dapr.io/config": "set by this program: it tells daprd how to find other apps in the mesh",
-    "dapr.io/sidecar-image": "the release's: choose that by daprVersion",
-    "dapr.io/sidecar-listen-addresses": "what Envoy sends calls to",
-    "dapr.io/unix-domain-socket-path": "not there: Envoy sees no sockets of files",
-    **dict.fromkeys(
-        ("dapr.io/grpc-port", "dapr.io/internal-grpc-port", "dapr.io/metrics-port"),
-        "what the mesh and the verification know daprd by",
-    ),
-    **dict.fromkeys(
-        ("dapr.io/placement-host-address", "dapr.io/scheduler-host-address", "dapr.io/sentry-address"),
-        "in Dapr's namespace: only that is excluded from the mesh",
-    ),
-}
-_QUANTITIES: Final = tuple(
-    f"dapr.io/sidecar-{resource}-{kind}" for resource in ("cpu", "memory") for kind in ("request", "limit")
-)
+OWN_ANNOTATIONS: Final[Mapping[str, str]] = {f"{daprd.PREFIX}{name}": whose for name, whose in daprd.OWN.items()}
 
 
 def template(given: Mapping[str, Any]) -> Iterator[Refusal]:
@@ -106,12 +86,10 @@ def protected_fields(given: Mapping[str, Any]) -> Iterator[Refusal]:
             yield _not_here("is a volume that an injector adds", "spec", "volumes", str(volume["name"]))
 
 
-def sidecar_quantities(given: Mapping[str, Any]) -> Iterator[Refusal]:
-    """Annotations that size daprd; Dapr's injector passes over one that it can't read."""
-    for name, value in _object(_object(given, "metadata"), "annotations").items():
-        if name in _QUANTITIES and (quantity(value) or 0) <= 0:
-            inside = ("metadata", "annotations", name)
-            yield Refusal(rule="is not a quantity", mend='Write it like "100m" or "128Mi".', inside=inside)
+def daprd_annotations(given: Mapping[str, Any]) -> Iterator[Refusal]:
+    """Annotations for daprd that mean nothing, or not what they say."""
+    for refusal in daprd.unread(_object(_object(given, "metadata"), "annotations")):
+        yield replace(refusal, inside=("metadata", "annotations", *refusal.inside))
 
 
 def pod_marks(given: Mapping[str, Any]) -> Iterator[Refusal]:
@@ -140,7 +118,8 @@ def security(given: Mapping[str, Any]) -> Iterator[Refusal]:
             if context.get("privileged") is True:
                 yield _not_here("may not be true: a privileged container can leave the mesh", *inside, "privileged")
             for power in _object(context, "capabilities").get("add") or []:
-                if str(power).removeprefix("CAP_") in POWERS:
+                # Runtimes take them in any letters.
+                if str(power).upper().removeprefix("CAP_") in POWERS:
                     rule = f"may not hold {power}: with it a container can leave the mesh"
                     yield _not_here(rule, *inside, "capabilities", "add")
 
@@ -157,19 +136,31 @@ def _user(context: Mapping[str, Any], inside: Path) -> Iterator[Refusal]:
 def containers(app: App, given: Mapping[str, Any]) -> Iterator[Refusal]:
     """What is wrong with an overlay's containers for one app."""
     spec = _object(given, "spec")
+    if "containers" in spec and spec["containers"] is None:
+        rule = f"is null, which would take away {app.container}, the app's own"
+        yield _not_here(rule, "spec", "containers")
+    ports = {**HELD_PORTS, **({} if app.port is None else {app.port: "the app's own"})}
+    names: set[str] = set()
     for kind in ("containers", "initContainers"):
         for index, container in enumerate(_objects(spec, kind)):
             inside = ("spec", kind, called(container, index))
             name = container.get("name")
             if not isinstance(name, str):
                 yield Refusal(rule="has no name", mend=f"The app's own is {app.container}.", inside=inside, show=False)
+                continue
+            if name in names:
+                yield Refusal(rule="is there twice", mend="Give each a name of its own.", inside=inside, show=False)
             elif name == app.container:
-                yield from _own(app, container, inside) if kind == "containers" else _twice(app, inside)
+                yield from _own(app, container, inside) if kind == "containers" else _twice(inside)
             else:
                 yield from _further(app, name, container, inside)
+                yield from _ports(container, ports, inside)
+            names.add(name)
+            yield from _variables(container, inside)
+            yield from _mounts(spec, container, inside)
 
 
-def _twice(app: App, inside: Path) -> Iterator[Refusal]:
+def _twice(inside: Path) -> Iterator[Refusal]:
     yield Refusal(rule="is the name of the app's own container", mend="Choose another.", inside=inside, show=False)
 
 
@@ -177,35 +168,70 @@ def _own(app: App, container: Mapping[str, Any], inside: Path) -> Iterator[Refus
     for field, setting in CONTAINER_PROTECTED.items():
         if field in container:
             yield _not_here(f"is set by {setting.format(app=app.name)}", *inside, field)
-    for variable in _objects(container, "env"):
-        name = variable.get("name")
-        if name in app.environment or name in app.secret_environment:
-            yield _not_here("is set by the app or by apps.*.env already", *inside, "env", str(name))
+    for index, variable in enumerate(_objects(container, "env")):
+        if variable.get("name") in (*app.environment, *app.secret_environment):
+            yield _not_here("is set by the app or by apps.*.env already", *inside, "env", called(variable, index))
 
 
 def _further(app: App, name: str, container: Mapping[str, Any], inside: Path) -> Iterator[Refusal]:
+    if not is_label(name):
+        mend = nearest_label(name, "Choose another name.")
+        yield Refusal(rule=f"is not named by {label_rule()}", mend=mend, inside=inside, show=False)
     if name in TAKEN and TAKEN[name].startswith("a container"):
         yield _not_here(f"is a name that is taken: {TAKEN[name]}", *inside)
-    if not container.get("image"):
+    image = container.get("image")
+    if not image:
         yield Refusal(
             rule="is not set",
             mend=f"A further container needs one; the app's own is {app.container}.",
             inside=(*inside, "image"),
         )
-    for port in _objects(container, "ports"):
-        number = port.get("containerPort")
-        if isinstance(number, int) and (number in HELD_PORTS or number == app.port):
-            whose = HELD_PORTS.get(number, "the app's own")
-            yield Refusal(
-                rule=Words(f"holds {{port}}, which is taken in the pod: {whose}", port=number),
-                mend="Let it listen elsewhere.",
-                inside=(*inside, "ports"),
-                show=False,
-            )
+    elif fault := images.fault_of(str(image).strip()):
+        yield Refusal(rule=f"is not an image name: {fault}", mend=images.WRITE, inside=(*inside, "image"))
     for refusal in resources(_object(container, "resources")):
         yield Refusal(
             rule=refusal.rule, mend=refusal.mend, show=refusal.show, inside=(*inside, "resources", *refusal.inside)
         )
+
+
+def _ports(container: Mapping[str, Any], taken: dict[int, str], inside: Path) -> Iterator[Refusal]:
+    """Ports that something else in the pod holds; those of this container are taken from now on."""
+    for port in _objects(container, "ports"):
+        for field in ("containerPort", "hostPort"):
+            number = port.get(field)
+            if isinstance(number, int) and not 1 <= number <= 65535:
+                rule = Words("holds {port}, which is not a port (1-65535)", port=number)
+                yield Refusal(rule=rule, mend="Set for example 8081.", inside=(*inside, "ports"), show=False)
+        number = port.get("containerPort")
+        if not isinstance(number, int) or port.get("protocol", "TCP") != "TCP":
+            continue
+        if number in taken:
+            rule = Words(f"holds {{port}}, which is taken in the pod: {taken[number]}", port=number)
+            yield Refusal(rule=rule, mend="Let it listen elsewhere.", inside=(*inside, "ports"), show=False)
+        taken.setdefault(number, "another container's")
+
+
+def _variables(container: Mapping[str, Any], inside: Path) -> Iterator[Refusal]:
+    for index, variable in enumerate(_objects(container, "env")):
+        name = variable.get("name")
+        if not isinstance(name, str):
+            yield Refusal(
+                rule="has no name", mend="Write it as name and value.", inside=(*inside, "env", str(index)), show=False
+            )
+            continue
+        given = {name: variable.get("value") or ""}
+        for refusal in (*environment.names(given), *environment.texts(given)):
+            yield replace(refusal, inside=(*inside, "env", called(variable, index)))
+
+
+def _mounts(spec: Mapping[str, Any], container: Mapping[str, Any], inside: Path) -> Iterator[Refusal]:
+    volumes = [str(volume.get("name")) for volume in _objects(spec, "volumes")]
+    for mount in _objects(container, "volumeMounts"):
+        name = mount.get("name")
+        if isinstance(name, str) and name not in volumes:
+            rule = Words("mounts {name}, which is no volume of the pod", name=name)
+            mend = Words("{mend}", mend=did_you_mean(name, volumes, "Add it to spec.volumes.", "{}"))
+            yield Refusal(rule=rule, mend=mend, inside=(*inside, "volumeMounts"), show=False)
 
 
 def may_listen(port: int, overlay: Mapping[str, Any], container: str) -> bool:
@@ -243,6 +269,6 @@ Pod = Annotated[
         Rule("pod-protected", protected_fields),
         Rule("pod-marks", pod_marks),
         Rule("pod-security", security),
-        Rule("sidecar-quantities", sidecar_quantities),
+        Rule("daprd-annotations", daprd_annotations),
     ),
 ]

@@ -66,7 +66,7 @@ class Problem:
     @property
     def key(self) -> str:
         """The config key, without its namespace, as one text."""
-        return ".".join(part if part.isprintable() else ascii(part)[1:-1] for part in self.path)
+        return _printable(".".join(self.path))
 
     def hidden(self) -> Problem:
         """The same without anything that was given."""
@@ -75,7 +75,12 @@ class Problem:
 
     def __str__(self) -> str:
         """Key, value, rule and mend, as one line."""
-        return f"{self.namespace}:{self.key}{_shown(self.value)} {self.rule}. {self.mend}"
+        return _printable(f"{self.namespace}:{self.key}{_shown(self.value)} {self.rule}. {self.mend}")
+
+
+def _printable(text: str) -> str:
+    """A text as one line that can be written anywhere, whatever it quotes."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def _shown(value: Any) -> str:

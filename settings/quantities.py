@@ -13,6 +13,10 @@ from settings.problem import Words
 
 KINDS: Final = ("requests", "limits")
 RESOURCES: Final = ("cpu", "memory", "ephemeral-storage")
+# A fraction of a byte is rounded up: 1.1Gi is one.
+BYTES: Final = ("memory", "ephemeral-storage")
+# Whoever leaves out the unit asks for bytes. Nothing starts with so few.
+LEAST_MEMORY: Final = Decimal(1024) ** 2
 
 
 def resources(given: Mapping[str, Any]) -> Iterator[Refusal]:
@@ -45,16 +49,21 @@ def _amount(kind: str, name: str, given: Any) -> Iterator[Refusal]:
         yield Refusal(rule="is not a quantity", mend=f"Write it like {example}.", inside=inside)
     elif amount < 0:
         yield Refusal(rule="is negative", mend="Remove the sign.", inside=inside)
-    elif name == "cpu" and amount % Decimal("0.001"):
+    elif name == "cpu" and not _is_whole(amount * 1000):
         yield Refusal(rule="is finer than a thousandth of a CPU", mend="Write it like 100m.", inside=inside)
-    elif name != "cpu" and amount % 1:
-        yield Refusal(
-            rule='is not a whole number; "m" stands for thousandths',
-            mend=Words('Did you mean "{amount}"?', amount=f"{str(given).rstrip('m')}Mi")
-            if str(given).endswith("m") and name in RESOURCES
-            else "Write a whole number.",
-            inside=inside,
-        )
+    elif name in BYTES and str(given).endswith("m"):
+        mend = Words('Did you mean "{amount}Mi"?', amount=str(given).rstrip("m"))
+        yield Refusal(rule='is in thousandths of a byte; that is what "m" stands for', mend=mend, inside=inside)
+    elif name == "memory" and 0 < amount < LEAST_MEMORY:
+        mend = Words('Did you mean "{amount}Mi"?', amount=given) if str(given).isdecimal() else 'Write it like "128Mi".'
+        yield Refusal(rule="is less memory than anything starts with", mend=mend, inside=inside)
+    elif name not in ("cpu", *BYTES) and not _is_whole(amount):
+        yield Refusal(rule="is not a whole number", mend="It can't be divided.", inside=inside)
+
+
+def _is_whole(amount: Decimal) -> bool:
+    # A remainder fails where there are more digits than Decimal keeps.
+    return amount == amount.to_integral_value()
 
 
 def _requests_within_limits(given: Mapping[str, Any]) -> Iterator[Refusal]:

@@ -139,7 +139,8 @@ def _from_json(key: str, value: Any) -> Any:
     if isinstance(value, str):
         try:
             return json.loads(value)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
+            # Also where a number is longer, or it is nested deeper, than anything that means something.
             return value
     # Values are taken out of it, and it belongs to the caller.
     return json.loads(json.dumps(value)) if isinstance(value, dict | list) else value

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any
 
 from model import helm_values
-from settings.declaration import All, Kind, Refusal, Rule
+from model.exclusions import DAPR_INTERNAL_GRPC_PORT
+from settings.declaration import All, Kind, Refusal, Rule, did_you_mean
+from settings.pods import ENVOY_USER
 
 
 def leaves_alone(protected: Mapping[str, str]) -> Callable[[Any], Iterator[Refusal]]:
@@ -19,6 +21,40 @@ def leaves_alone(protected: Mapping[str, str]) -> Callable[[Any], Iterator[Refus
     return check
 
 
+def parts_of(chart: tuple[str, ...]) -> Callable[[Any], Iterator[Refusal]]:
+    """The rule that a part of a chart is written as the chart does: Helm passes over what it doesn't know.
+
+    A chart of a team's own may have more parts, so what is near none of them is fine.
+    """
+
+    def check(values: Any) -> Iterator[Refusal]:
+        for name in values:
+            if name not in chart and (mend := did_you_mean(name, chart, "", "{}")):
+                rule = "is not a part of the chart, and Helm would pass over it"
+                yield Refusal(rule=rule, mend=mend, inside=(name,), show=False)
+
+    return check
+
+
+def daprs_user(values: Any) -> Iterator[Refusal]:
+    """Daprd as the user whose traffic the mesh leaves alone."""
+    path = ("dapr_sidecar_injector", "sidecarRunAsUser")
+    # To the chart a text is a number as well.
+    if str(helm_values.at(values, path)).strip() in (str(ENVOY_USER), str(float(ENVOY_USER))):
+        rule = "is Envoy's own user, whose traffic the mesh leaves alone"
+        yield Refusal(rule=rule, mend="Choose another.", inside=path)
+
+
+def inbound_ports(values: Any) -> Iterator[Refusal]:
+    """Calls that Envoy would let in unseen."""
+    ports = helm_values.at(values, ("osm", "inboundPortExclusionList"))
+    if DAPR_INTERNAL_GRPC_PORT in (ports if isinstance(ports, list) else ()):
+        inside = ("osm", "inboundPortExclusionList")
+        rule = f"holds {DAPR_INTERNAL_GRPC_PORT}, the port of calls between Dapr's sidecars"
+        mend = "Excluded, they would bypass the mesh and its policies. Remove it."
+        yield Refusal(rule=rule, mend=mend, inside=inside, show=False)
+
+
 def gone_apis(values: Any) -> Iterator[Refusal]:
     """What of OSM's chart no cluster of today can take."""
     for path, reason in helm_values.switched_on(values, helm_values.OSM_GONE).items():
@@ -26,9 +62,22 @@ def gone_apis(values: Any) -> Iterator[Refusal]:
 
 
 _VALUES = Kind("an object of Helm values", "Set it in the stack file, as YAML.")
-DaprValues = Annotated[dict[str, Any], _VALUES, Rule("dapr-values", leaves_alone(helm_values.DAPR_PROTECTED))]
+DaprValues = Annotated[
+    dict[str, Any],
+    _VALUES,
+    All(
+        Rule("dapr-values", leaves_alone(helm_values.DAPR_PROTECTED)),
+        Rule("dapr-value-parts", parts_of(helm_values.DAPR_PARTS)),
+        Rule("daprs-user", daprs_user),
+    ),
+]
 OsmValues = Annotated[
     dict[str, Any],
     _VALUES,
-    All(Rule("osm-values", leaves_alone(helm_values.OSM_PROTECTED)), Rule("osm-gone-apis", gone_apis)),
+    All(
+        Rule("osm-values", leaves_alone(helm_values.OSM_PROTECTED)),
+        Rule("osm-value-parts", parts_of(helm_values.OSM_PARTS)),
+        Rule("osm-gone-apis", gone_apis),
+        Rule("osm-inbound-ports", inbound_ports),
+    ),
 ]

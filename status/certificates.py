@@ -46,20 +46,37 @@ def certificates(sight: Sight, found: Found, pods: Sequence[Object], now: dateti
     return seen
 
 
+def lost(sight: Sight, found: Found) -> list[str]:
+    """The Secrets of authorities that are gone, as ``namespace/name``; one that may not be read is none of them."""
+    return [
+        f"{namespace}/{secret}"
+        for namespace, secret, *_ in _secrets(found)
+        if sight.get(where := f"Secret {namespace}/{secret}", _path(namespace, "secrets", secret)) is None
+        and all(one.what != where for one in sight.unseen)
+    ]
+
+
+def _secrets(found: Found) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
+    """Where each authority of the stack keeps its key: namespace, Secret, the certificates in it, and whose it is."""
+    if found.osm:
+        yield found.osm, names.OSM_CA_BUNDLE, OSM_CERTIFICATES, "the mesh's authority"
+    if found.dapr:
+        yield found.dapr, TRUST_BUNDLE, DAPR_CERTIFICATES, "Dapr's"
+
+
+def _path(namespace: str, plural: str, name: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/{plural}/{name}"
+
+
 def _authorities(sight: Sight, found: Found, now: datetime) -> Iterator[Certificate]:
-    for namespace, secret, keys, whose in (
-        (found.osm, names.OSM_CA_BUNDLE, OSM_CERTIFICATES, "the mesh's authority"),
-        (found.dapr, TRUST_BUNDLE, DAPR_CERTIFICATES, "Dapr's"),
-    ):
-        if namespace is None:
-            continue
+    for namespace, secret, keys, whose in _secrets(found):
         where = f"Secret {namespace}/{secret}"
-        held = sight.get(where, f"/api/v1/namespaces/{namespace}/secrets/{secret}")
+        held = sight.get(where, _path(namespace, "secrets", secret))
         data = (held or {}).get("data") or {}
         if held is None and whose == "Dapr's":
             # Its public part is there for everybody.
             where = f"ConfigMap {namespace}/{secret}"
-            public = sight.get(where, f"/api/v1/namespaces/{namespace}/configmaps/{secret}")
+            public = sight.get(where, _path(namespace, "configmaps", secret))
             data = {key: _encoded(value) for key, value in ((public or {}).get("data") or {}).items()}
         for key in keys:
             if data.get(key):

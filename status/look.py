@@ -80,6 +80,7 @@ def look(
         policies=policies,
         orders=orders.orders(sight, [pod for pod in listed if mark_of(pod["metadata"]) == found.mark]),
         certificates=tuple(certificates.certificates(sight, found, chosen, datetime.now(UTC))),
+        lost=tuple(certificates.lost(sight, found)),
         drift=tuple(drift.drift(sight, found)),
         unseen=sight.unseen,
     )

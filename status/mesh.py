@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from cluster.client import Object
 from model import names
-from model.exclusions import DECLARED_ANNOTATION, unique
+from model.exclusions import declared_on, unique
 from model.owner import mark_of
 from model.versions import OSM_RELEASE
 from status.shape import Mesh, Pod, Policy
@@ -33,7 +32,7 @@ def mesh(config: Object | None) -> Mesh | None:
     if config is None:
         return None
     traffic = config.get("spec", {}).get("traffic") or {}
-    declared = _declared(config)
+    declared = declared_on(config)
     return Mesh(
         permissive=bool(traffic.get("enablePermissiveTrafficPolicyMode")),
         egress=bool(traffic.get("enableEgress")),
@@ -46,16 +45,6 @@ def mesh(config: Object | None) -> Mesh | None:
         declared_pod_ports=None if declared is None else _ports(declared.get("podPorts")),
         declared_by=_writers(config),
     )
-
-
-def _declared(config: Object) -> Mapping[str, Any] | None:
-    """What the stack noted on the MeshConfig that it declares."""
-    text = (config["metadata"].get("annotations") or {}).get(DECLARED_ANNOTATION)
-    try:
-        declared = json.loads(text) if text else None
-    except ValueError:
-        return None
-    return declared if isinstance(declared, dict) else None
 
 
 def _ports(rows: Any) -> tuple[int, ...]:

@@ -19,6 +19,7 @@ def problems(status: Status) -> Status:
             *_mesh(status),
             *_orders(status),
             *_certificates(status),
+            *_lost(status),
             *_drift(status),
         ),
     )
@@ -80,6 +81,14 @@ def _certificates(status: Status) -> Iterator[str]:
         if one.warn:
             when = f"ends in {one.days_left:.0f} days" if one.days_left >= 0 else "has ended"
             yield f"the certificate {one.name} ({one.where}) {when}: {one.not_after}"
+
+
+def _lost(status: Status) -> Iterator[str]:
+    for name in status.lost:
+        yield (
+            f"Secret {name} is gone, and with it the key of an authority; what restarts now trusts nobody that runs. "
+            "docs/certificates.md has the way back"
+        )
 
 
 def _drift(status: Status) -> Iterator[str]:

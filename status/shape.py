@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from model.drift import Drift
+
 # Raised when a field goes or changes its meaning; new fields may come at any time.
 FORMAT: Final = 1
 
@@ -167,23 +169,6 @@ class Certificate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drift:
-    """What somebody else has written into an object of the stack's.
-
-    Attributes:
-        object: The object: ``Deployment dapr-test/nodeapp``.
-        manager: Who, as the API server noted it: ``kubectl-edit``.
-        at: When, or None where it was not noted.
-        fields: What: ``spec.replicas``.
-    """
-
-    object: str
-    manager: str
-    at: str | None
-    fields: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Unseen:
     """What this user may not see, or what does not answer.
 
@@ -215,6 +200,7 @@ class Status:
         policies: All SMI objects; those of others allow calls as well.
         orders: The walkthrough's orders, or None where there is no nodeapp or its log may not be read.
         certificates: Those that things end with.
+        lost: Secrets of authorities that are gone, as ``namespace/name``: what runs goes on with what it holds.
         drift: What others have written into the stack's objects.
         unseen: What of all this could not be seen.
         problems: What is not as it should be, a line each; none where all is well as far as it was seen.
@@ -235,6 +221,7 @@ class Status:
     policies: tuple[Policy, ...]
     orders: Orders | None
     certificates: tuple[Certificate, ...]
+    lost: tuple[str, ...]
     drift: tuple[Drift, ...]
     unseen: tuple[Unseen, ...]
     problems: tuple[str, ...] = field(default=())

@@ -160,11 +160,12 @@ def _await_injection(here: Here, given: InjectionWait) -> str:
         pull_secret=given.pull_secret,
         owner=here.owner,
         seconds=given.seconds,
+        served_by=given.served_by,
     )
 
 
 def _await_workloads(here: Here, given: WorkloadsWait) -> str:
-    return workloads.await_workloads(here.cluster, given.workloads, seconds=given.seconds)
+    return workloads.await_workloads(here.cluster, here.owner, given.workloads, given.served_by, seconds=given.seconds)
 
 
 def _look_up_services(here: Here, given: ServicesWanted) -> str:

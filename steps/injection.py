@@ -21,8 +21,9 @@ from cluster.client import Cluster, Object
 from cluster.diagnosis import LONG_SECONDS, is_refusal_certain
 from cluster.errors import OperationError, lines
 from cluster.progress import moment, say
-from cluster.waiting import NEXT_STEP
+from cluster.waiting import NEXT_STEP, Causes
 from model.owner import Owner
+from steps.workloads import control_plane
 
 NAME: Final = "dapr-osm-injection-probe"
 LABEL: Final = "dapr-osm/injection-probe"
@@ -104,6 +105,7 @@ def await_injection(
     pull_secret: str,
     owner: Owner,
     seconds: int,
+    served_by: Sequence[str] = (),
 ) -> str:
     """Wait until a new pod in each namespace gets all of its sidecars.
 
@@ -114,14 +116,18 @@ def await_injection(
         pull_secret: Name of the Secret that apps pull with, or "".
         owner: The stack.
         seconds: How long to wait for all of them.
+        served_by: Namespaces of the control planes that the injectors are of.
 
     Returns:
         JSON with the namespaces, and when.
 
     Raises:
-        OperationError: It takes too long; says what a pod lacks, or who refuses it and why.
+        OperationError: It takes too long, or can't help; says what a pod lacks, or who refuses it and why, or what
+            keeps an injector from answering.
     """
     deadline = time.monotonic() + seconds
+    planes = [workload for namespace in served_by for workload in control_plane(cluster, owner, namespace)]
+    causes = Causes(cluster=cluster, workloads=planes, clock=time.monotonic)
     for namespace, image in images.items():
         probe = Probe(namespace=namespace, image=image, pull_secret=pull_secret, owner=owner)
         clean(cluster, namespace)
@@ -134,6 +140,7 @@ def await_injection(
             if problem != said:
                 say(f"waiting for the injectors: in {namespace}, {problem}")
                 said, since = problem, time.monotonic()
+            causes.end(f"in {namespace}, {problem}")
             if is_refusal_certain(problem, lasting=time.monotonic() - since >= LONG_SECONDS):
                 raise OperationError(
                     lines(f"in {namespace}, where apps are to be, {problem}", ["Trying again can't help.", NEXT_STEP])

@@ -13,6 +13,8 @@ from preflight.others import dapr_workloads, in_namespace
 from steps.definitions import objects_of_others
 
 MONITORED: Final = "openservicemesh.io/monitored-by"
+# On every pod that OSM has given an Envoy. Source: OSM 1.2.4, pkg/constants.
+PROXY_LABEL: Final = "osm-proxy-uuid"
 
 
 def check(cluster: Cluster, stack: Teardown, owner: Owner) -> None:
@@ -39,10 +41,14 @@ def harmed(cluster: Cluster, stack: Teardown, owner: Owner) -> list[str]:
     if workloads := sorted(dapr_workloads(cluster, owner)):
         problems.append(f"Dapr serves {', '.join(workloads)}, which are not of this stack")
     if stack.osm_namespace is not None:
+        if meshed := [
+            name for namespace in stack.existing for name in _meshed_pods_of_others(cluster, namespace, owner)
+        ]:
+            problems.append(f"the mesh has the pods {', '.join(sorted(meshed))}, which are not of this stack")
         joined = sorted(
             item["metadata"]["name"]
             for item in cluster.items("/api/v1/namespaces", {"labelSelector": f"{MONITORED}={names.MESH_NAME}"})
-            if item["metadata"]["name"] not in stack.namespaces and not owner.owns(item["metadata"])
+            if item["metadata"]["name"] not in (*stack.namespaces, *stack.existing) and not owner.owns(item["metadata"])
         )
         if joined:
             problems.append(f"the mesh has the namespaces {', '.join(joined)}, which others have joined to it")
@@ -58,3 +64,9 @@ def harmed(cluster: Cluster, stack: Teardown, owner: Owner) -> list[str]:
         if strangers := sorted(in_namespace(cluster, namespace, owner)):
             problems.append(f"namespace {namespace} also holds {', '.join(strangers)}")
     return problems
+
+
+def _meshed_pods_of_others(cluster: Cluster, namespace: str, owner: Owner) -> list[str]:
+    """Pods with an Envoy that nobody would answer any more; they got it since the stack has joined their namespace."""
+    pods = cluster.items(f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": PROXY_LABEL})
+    return [f"{namespace}/{pod['metadata']['name']}" for pod in pods if not owner.owns(pod["metadata"])]

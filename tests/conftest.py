@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 TESTS: Final = Path(__file__).parent
 # Folders, cheapest first; one that is not named comes after the fast ones.
 ORDER: Final = ("unit", "graph", "apps", "command_provider", "engine", "lab", "e2e")
+ON_THE_LAB: Final = ("lab", "e2e")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -21,6 +23,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _cost(item: pytest.Item) -> float:
     folder = item.path.relative_to(TESTS).parts[0]
     return float(ORDER.index(folder)) if folder in ORDER else ORDER.index("graph") + 0.5
+
+
+class OneForTheLab(LoadScopeScheduling):  # type: ignore[misc]
+    """Two processes: one has the lab, of which there is one, the other one everything else."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "lab" if Path(nodeid).parts[1] in ON_THE_LAB else "engine"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """Tests on the lab wait most of their time, so that those of the engine are run beside them (``loadscope``)."""
+    return OneForTheLab(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -277,5 +277,8 @@ def _json(cluster: Cluster, namespace: str, pod: str, path: str) -> Mapping[str,
     answer = cluster.http_from_pod(namespace, pod, ADMIN_PORT, path)
     if answer.status != 200:
         raise OperationError(f"the Envoy of pod {namespace}/{pod} answers {answer.status}: {answer.body[:100]}")
-    found: Mapping[str, Any] = json.loads(answer.body)
+    try:
+        found: Mapping[str, Any] = json.loads(answer.body)
+    except ValueError as error:
+        raise OperationError(f"the Envoy of pod {namespace}/{pod} answers with a part of it: {error}") from error
     return found

@@ -12,11 +12,15 @@ from cluster.client import Cluster, Object, parallel
 from cluster.diagnosis import explain
 from cluster.errors import ApiError, VerificationError, lines
 from cluster.progress import say
-from cluster.waiting import Causes, Workload
+from cluster.waiting import CONFIRM_SECONDS, Causes, Workload
+from model import names
 from model.expectation import Expectation, ExpectedApp
 from model.versions import DAPR_RELEASES, OSM_RELEASE
 
 POLL_SECONDS: Final = 0.5
+MADE_ANEW: Final = (
+    "Run `pulumi up --refresh`: it brings back what the stack has declared, and has pods without a sidecar made anew."
+)
 # By which Dapr knows which app a pod is of.
 APP_ID: Final = "dapr.io/app-id"
 # What only a pod of the mesh has; one of a stage before it may not.
@@ -67,13 +71,22 @@ def await_pods(cluster: Cluster, expected: Expectation, deadline: float) -> Pods
     """
     workloads = [Workload(kind="Deployment", namespace=app.namespace, name=app.name) for app in expected.apps]
     causes_of = Causes(cluster=cluster, workloads=workloads, error=VerificationError)
+    since: dict[str, float] = {}
     while True:
-        looks = parallel(partial(app_pods, cluster, app) for app in expected.apps)
-        problems = [problem for _, trouble in looks for problem in trouble]
+        looks = parallel(partial(deployment_pods, cluster, app.namespace, app.name) for app in expected.apps)
+        problems, bare_ones = [], []
+        for app, (found, on_their_way) in zip(expected.apps, looks, strict=True):
+            problems += on_their_way + [problem for pod in found for problem in pod_problems(pod, app)]
+            bare_ones += [pod["metadata"]["uid"] for pod in found if missing(pod, app) and not on_their_way]
         pods = {app.name: tuple(map(Pod.of, found)) for app, (found, _) in zip(expected.apps, looks, strict=True)}
         if not problems:
             say(f"pods are as they should be: {', '.join(f'{app} ({len(group)})' for app, group in pods.items())}")
             return pods
+        # A pod never gets another container, so one that lacks some, and is not being replaced, stays as it is.
+        since = {uid: since.get(uid, time.monotonic()) for uid in bare_ones}
+        if any(time.monotonic() - moment >= CONFIRM_SECONDS for moment in since.values()):
+            what = f"stage {expected.stage}: {'; '.join(problems)}, and waiting longer can't help:"
+            raise VerificationError(lines(what, [*_why_bare(cluster, expected), MADE_ANEW]))
         causes_of.end(f"stage {expected.stage}: {'; '.join(problems)}")
         if time.monotonic() > deadline:
             causes = [
@@ -85,6 +98,22 @@ def await_pods(cluster: Cluster, expected: Expectation, deadline: float) -> Pods
                 lines(f"stage {expected.stage}: the pods are not as they should be:", problems + causes)
             )
         time.sleep(POLL_SECONDS)
+
+
+def _why_bare(cluster: Cluster, expected: Expectation) -> list[str]:
+    """Why pods may have been made without a sidecar, as far as the cluster tells."""
+    found = []
+    for namespace in expected.namespaces if expected.through_envoys else ():
+        metadata = (cluster.get(f"/api/v1/namespaces/{namespace}") or {}).get("metadata", {})
+        for what, wanted in (("label", names.JOINED_LABELS), ("annotation", names.JOINED_ANNOTATIONS)):
+            there = metadata.get(f"{what}s") or {}
+            found += [
+                f"namespace {namespace} is not joined to the mesh: its {what} {key} is {there.get(key) or 'missing'} "
+                f"instead of {value}"
+                for key, value in wanted.items()
+                if there.get(key) != value
+            ]
+    return found or ["whoever adds it was away when the pod was made, or not asked"]
 
 
 def app_pods(cluster: Cluster, app: ExpectedApp) -> tuple[list[Object], list[str]]:

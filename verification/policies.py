@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from cluster.client import Cluster
+from model.drift import of_object
 from model.owner import STACK_LABEL, Owner
 
 # The kinds of SMI objects that this project makes, with where they live.
@@ -15,11 +16,19 @@ POLICY_PATHS: Final = {
 }
 
 
-def policies(cluster: Cluster, namespace: str, owner: Owner) -> list[str]:
-    """The SMI objects of a stack in a namespace, as ``Kind/namespace/name``; others are left out."""
+def policies(cluster: Cluster, namespace: str, owner: Owner) -> dict[str, list[str]]:
+    """The SMI objects of a stack in a namespace; others are left out.
+
+    Returns:
+        By ``Kind/namespace/name``, what others have written into what it says, as ``manager (fields)``.
+    """
     label = {"labelSelector": f"{STACK_LABEL}={owner.mark}"}
-    return [
-        f"{kind}/{namespace}/{item['metadata']['name']}"
+    return {
+        f"{kind}/{namespace}/{item['metadata']['name']}": [
+            f"{edit.manager} ({', '.join(fields)})"
+            for edit in of_object(kind, item["metadata"])
+            if (fields := [field for field in edit.fields if not field.startswith("metadata")])
+        ]
         for kind, (version, plural) in POLICY_PATHS.items()
         for item in cluster.items(f"/apis/{version}/namespaces/{namespace}/{plural}", label)
-    ]
+    }

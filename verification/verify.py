@@ -160,11 +160,18 @@ def _orders(
 def _check_policies(cluster: Cluster, expected: Expectation) -> None:
     if expected.policies is None:
         return
-    there = [
-        name for namespace in expected.namespaces for name in policies(cluster, namespace, Owner(stack=expected.stack))
-    ]
+    there = {
+        name: edits
+        for namespace in expected.namespaces
+        for name, edits in policies(cluster, namespace, Owner(stack=expected.stack)).items()
+    }
     missing, surplus = sorted(set(expected.policies) - set(there)), sorted(set(there) - set(expected.policies))
     problems = [f"{name} does not exist; `pulumi up --refresh` makes it again" for name in missing]
     problems += [f"{name} exists, although it is not declared" for name in surplus]
+    problems += [
+        f"{name} was changed by {' and '.join(edits)}; `pulumi up --refresh` mends it"
+        for name, edits in there.items()
+        if edits
+    ]
     if problems:
         raise VerificationError(lines(f"stage {expected.stage}: the SMI objects are not as they should be:", problems))

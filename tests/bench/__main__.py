@@ -18,6 +18,7 @@ from model.expectation import Expectation
 from model.policies import Policy
 from model.stage import Stage
 from settings import ROOT
+from tests.bench import on_lab
 from tests.unit.live_cluster import LiveCluster
 from tests.unit.test_stages import expected_at, further
 from verification import verify
@@ -27,7 +28,6 @@ APPS: Final = (2, 12, 50)
 REPLICAS: Final = 3
 ANSWER_SECONDS: Final = 0.01
 PAGE: Final = ROOT / "docs" / "verification.md"
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 # What was asked before, for each pair of apps and pod of the caller: four counters of all pods, before and after.
 QUESTIONS_PER_TRY: Final = 8 * REPLICAS + 1
 
@@ -108,17 +108,25 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Measure, and write the table."""
+def write(block: str, content: str) -> None:
+    """Put a table where the page has a place for it."""
+    begin, end = f"<!-- {block}: begin -->", f"<!-- {block}: end -->"
+    head, _, rest = PAGE.read_text().partition(begin)
+    PAGE.write_text(f"{head}{begin}\n{content}\n{end}{rest.partition(end)[2]}")
+
+
+def main(arguments: list[str]) -> int:
+    """Measure, and write the tables: that of the fake API, and with ``--lab`` that of the lab alone."""
+    if arguments == ["--lab"]:
+        write("bench on the lab", on_lab.table())
+        return 0
     rows = []
     for apps in APPS:
         rows.append(measured(apps))
         print(f"{apps} apps: {rows[-1].questions} questions, {rows[-1].seconds:.1f} s", flush=True)
-    text = PAGE.read_text()
-    head, _, rest = text.partition(BEGIN)
-    PAGE.write_text(f"{head}{BEGIN}\n{table(rows)}\n{END}{rest.partition(END)[2]}")
+    write("bench", table(rows))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

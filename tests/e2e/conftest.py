@@ -12,7 +12,7 @@ from tests.support import lab
 from tests.support.kubectl import Kubectl
 
 # The stacks that the tests make.
-STACKS = ("walk", "other", "release", "address", "team", "users", "safe", "faults", "compat", "causes")
+STACKS = ("walk", "other", "release", "address", "team", "users", "safe", "faults", "compat", "causes", "bench")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,8 +1,13 @@
-"""A team's own pair of apps beside the walkthrough's, from config alone; several replicas; and no egress."""
+"""A team's own pair of apps beside the walkthrough's, from config alone; several replicas; and no egress.
+
+The cluster is a strict one: a policy lets in images of one registry alone, and Dapr's injector is asked of the apps'
+namespaces alone. The team brings its namespace, which is left as it was.
+"""
 
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -28,8 +33,71 @@ POLICIES: dict[str, Any] = {"checkout-to-stock": {"destination": "stock", "sourc
 NAMESPACES = {"daprNamespace": "platform-dapr", "osmNamespace": "platform-osm", "appsNamespace": "hello"}
 
 
+NARROW: dict[str, Any] = {
+    "dapr_sidecar_injector": {"namespaceSelector": {"matchLabels": {"team": "shop"}}},
+}
+ASKED = {"hello": {"team": "shop"}}
+SHOP = {
+    "apiVersion": "v1",
+    "kind": "Namespace",
+    "metadata": {"name": "shop", "labels": {"team": "shop"}, "annotations": {"contact": "shop@example.com"}},
+}
+POLICY = "dapr-osm-test-registries"
+ADMISSION = "admissionregistration.k8s.io/v1"
+
+
+def only_images_of(registry: str) -> list[dict[str, Any]]:
+    """A policy as platform teams have it, for all pods but the cluster's own."""
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"], "resources": ["pods"]}
+    every = "(object.spec.containers + (has(object.spec.initContainers) ? object.spec.initContainers : []))"
+    spec = {
+        "matchConstraints": {"resourceRules": [pods]},
+        "matchConditions": [{"name": "not-the-clusters", "expression": "object.metadata.namespace != 'kube-system'"}],
+        "validations": [{"expression": f"{every}.all(one, one.image.startsWith('{registry}/'))"}],
+    }
+    binding = {"policyName": POLICY, "validationActions": ["Deny"]}
+    return [
+        {"apiVersion": ADMISSION, "kind": kind, "metadata": {"name": POLICY}, "spec": content}
+        for kind, content in (("ValidatingAdmissionPolicy", spec), ("ValidatingAdmissionPolicyBinding", binding))
+    ]
+
+
+def refuses_strangers(kubectl: Kubectl) -> bool:
+    """Whether a pod with an image of somewhere else is refused."""
+    try:
+        kubectl.run("run", "stranger", "--image=somewhere.example/else:1", "--dry-run=server", "-n", "default")
+    except AssertionError as error:
+        return "denied request" in str(error)
+    return False
+
+
 @pytest.fixture(scope="module")
-def before(empty_cluster: None) -> dict[inventory.Key, str]:
+def registries(empty_cluster: None, kubectl: Kubectl) -> Iterator[None]:
+    """No other images than the lab's come in; that the policy counts is seen before a test begins."""
+    items = json.dumps({"apiVersion": "v1", "kind": "List", "items": only_images_of("lab.local")})
+    kubectl.run("apply", "-f", "-", stdin=items)
+    for _ in range(50):
+        if refuses_strangers(kubectl):
+            break
+        time.sleep(0.2)
+    else:
+        raise AssertionError("the policy never counted")
+    yield
+    kubectl.run("delete", "-f", "-", stdin=items)
+
+
+@pytest.fixture(scope="module")
+def shop(empty_cluster: None, kubectl: Kubectl) -> Iterator[None]:
+    """The team's namespace, with what Kubernetes puts into each."""
+    kubectl.run("apply", "-f", "-", stdin=json.dumps(SHOP))
+    for made in ("serviceaccount/default", "configmap/kube-root-ca.crt"):
+        kubectl.run("wait", made, "-n", "shop", "--for=create", "--timeout=30s")
+    yield
+    kubectl.run("delete", "namespace", "shop")
+
+
+@pytest.fixture(scope="module")
+def before(registries: None, shop: None) -> dict[inventory.Key, str]:
     """The cluster without any Dapr or OSM."""
     return inventory.take(lab.kubectl())
 
@@ -37,7 +105,17 @@ def before(empty_cluster: None) -> dict[inventory.Key, str]:
 @pytest.fixture(scope="module")
 def team(before: dict[inventory.Key, str], stack_folder: Path) -> Iterator[Stack]:
     """A stack at the last stage, without egress, in namespaces of its own choice."""
-    stack = lab.stack("team", stack_folder, apps=APPS, policies=POLICIES, enableEgress=False, **NAMESPACES)
+    stack = lab.stack(
+        "team",
+        stack_folder,
+        apps=APPS,
+        policies=POLICIES,
+        enableEgress=False,
+        daprValues=NARROW,
+        namespaceLabels=ASKED,
+        existingNamespaces=["shop"],
+        **NAMESPACES,
+    )
     stack.up()
     yield stack
     if stack.resources():

@@ -134,9 +134,7 @@ def test_who_may_not_forward_ports_is_told_before_anything_is_touched(
 # --- who has just a deployer's rights ---------------------------------------------------------------------------
 
 
-def test_what_the_stack_gives_whom_and_a_deployers_way_through_it(
-    stack: Stack, before: dict[inventory.Key, str], kubectl: Kubectl
-) -> None:
+def test_what_the_stack_gives_whom_and_a_deployers_way_to_the_last_stage(stack: Stack, kubectl: Kubectl) -> None:
     as_user(stack, DEPLOYER)
     strangers = foreign_accounts(kubectl)
     allowed = rights_of(strangers)
@@ -147,13 +145,9 @@ def test_what_the_stack_gives_whom_and_a_deployers_way_through_it(
     assert rights_of(strangers) == allowed, "nobody outside the stack's namespaces gains a right by it"
     assert_subjects_are_the_stacks(kubectl)
     assert unknown_kinds() == {"certificaterequests.cert-manager.io"}, "what is granted is there, but for one kind"
-    stack.destroy()
-    assert_nothing_left(before)
 
 
-def test_who_may_not_forward_ports_gets_through_with_a_smaller_verification(
-    stack: Stack, before: dict[inventory.Key, str], kubectl: Kubectl
-) -> None:
+def test_who_may_not_forward_ports_gets_through_with_a_smaller_verification(stack: Stack, kubectl: Kubectl) -> None:
     as_user(stack, LACKING).configure(verify="pods")
     stack.up()
     assert stack.outputs()["verification"]["calls"] == "not tried: dapr-osm:verify is pods"
@@ -162,6 +156,9 @@ def test_who_may_not_forward_ports_gets_through_with_a_smaller_verification(
     stack.configure(stage="locked")
     stack.up()
     assert kubectl.received(8) == 0
+
+
+def test_a_deployers_destroy_leaves_nothing(stack: Stack, before: dict[inventory.Key, str]) -> None:
     stack.configure(stage=None, verify=None)
     as_user(stack, DEPLOYER).destroy()
     assert_nothing_left(before)

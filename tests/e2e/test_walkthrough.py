@@ -6,7 +6,9 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -75,11 +77,16 @@ def test_forwards_one_up_reaches_the_next_stage_and_every_move_from_it_previews_
 ) -> None:
     walk.to(stage)
     judge(kubectl, stage)
-    for other in STAGES:
-        if other != stage:
-            walk.stack.configure(stage=other)
-            assert folded(walk.stack.preview()) == expected(stage, other), f"{stage} -> {other}"
-    walk.stack.configure(stage=stage)
+    others = [other for other in STAGES if other != stage]
+    with ThreadPoolExecutor() as side_by_side:
+        found = dict(zip(others, side_by_side.map(partial(previewed, walk.stack), others), strict=True))
+    assert found == {other: expected(stage, other) for other in others}
+
+
+def previewed(stack: Stack, stage: str) -> set[Step]:
+    """The steps of a move to a stage."""
+    with stack.apart(stage=stage) as there:
+        return folded(there.preview())
 
 
 @pytest.mark.parametrize("stage", ["locked", "permissive", "dapr"])

@@ -14,7 +14,7 @@ from environments.__main__ import DIFFERENT, FAILED, main
 from environments.runs import CHANGES
 from model.versions import DEFAULT_DAPR_VERSION
 from policy import NAME
-from review.__main__ import VIOLATED
+from review.__main__ import LEAK, VIOLATED
 from review.__main__ import main as reviewed_by
 from review.digest import digest
 from review.events import parse
@@ -25,7 +25,11 @@ from tests.review.fake_forge import serving
 from tests.review.streams import Stream
 
 OUTPUTS = json.dumps(
-    {"stage": "smi", "versions": {"dapr": DEFAULT_DAPR_VERSION}, "verification": {"orders": {"persisted": 3}}}
+    {
+        "stage": "smi",
+        "versions": {"dapr": DEFAULT_DAPR_VERSION},
+        "verification": {"verified": "2026-11-29T21:00:00+00:00", "orders": {"persisted": 3}},
+    }
 )
 
 
@@ -97,6 +101,26 @@ def test_a_promotion_is_not_written_where_it_was_not(
     assert path.read_text() != before
 
 
+def test_a_refresh_makes_no_failed_deploy_good_and_a_file_is_no_deploy(
+    files: Path, pulumi: FakePulumi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, target = files / "Pulumi.dev.yaml", files / "Pulumi.staging.yaml"
+    source.write_text(f"{source.read_text()}  dapr-osm:nodeAppImage: node:2\n")
+    target.write_text(target.read_text().replace("stage: smi", "stage: locked"))
+    config = {
+        "dapr-osm:nodeAppImage": {"value": "node:1", "secret": False},
+        "dapr-osm:apps": {"value": '{"a":{"image":"a:1"}}', "objectValue": {"a": {"image": "a:1"}}, "secret": False},
+        "dapr-osm:redisPassword": {"secret": True},
+    }
+    runs = [{"kind": "refresh", "result": "succeeded"}, {"kind": "update", "result": "failed", "config": config}]
+    pulumi.says("stack output", OUTPUTS)
+    pulumi.says("stack history", json.dumps(runs))
+    assert main(["promote", "dev", "staging", "--write"], pulumi.environment) == FAILED
+    said = capsys.readouterr().err
+    assert "the last deploy of dev has ended as 'failed'" in said
+    assert "dev is deployed with nodeAppImage node:1, and its file says node:2" in said
+
+
 def test_a_promotion_of_nothing_says_so(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     del files
     assert main(["promote", "staging", "prod"], {}) == 0
@@ -141,6 +165,58 @@ def test_a_preview_that_fails_is_told_and_the_others_are_made(pulumi: FakePulumi
     assert main(["preview", "dev", "prod"], pulumi.environment) == FAILED
     assert len(pulumi.calls) == 2
     assert Path(".review/dev.jsonl").read_text(), "what it said goes into the review"
+
+
+def test_a_run_that_ends_before_it_has_begun_is_told_beside_the_others(
+    pulumi: FakePulumi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No such stack, a wrong passphrase, a stack file that is no YAML: then Pulumi makes no event at all."""
+    pulumi.says("preview", changed("dev").lines())
+    pulumi.says("preview", "", code=6, stderr="error: no stack named 'staging' found\n")
+    pulumi.says("preview", "", code=1)
+    assert main(["preview"], pulumi.environment) == FAILED
+    assert "no stack named 'staging' found" in capsys.readouterr().err, "in the job's log, too"
+    assert reviewed_by(["render", ".review", "--policies", str(ROOT / "policy")], {}) == 0
+    said = capsys.readouterr().out
+    assert "## ⛔ 3 stacks: Would not be deployed as it stands." in said
+    assert "### ⛔ `staging`" in said
+    assert "no stack named 'staging' found" in said
+    assert "ended with exit code 1 and said nothing" in said
+    assert "Deployment dapr-system/dapr-operator" in said, "what dev's preview has found"
+    assert reviewed_by(["check", ".review", "--policies", str(ROOT / "policy")], {}) != 0
+
+
+def test_a_secret_of_a_stacks_config_is_asked_for_and_never_written(
+    pulumi: FakePulumi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    leaking = changed("dev").update(
+        "smi-traffic-target", lambda inputs: inputs["metadata"]["annotations"].update(note="hunter22")
+    )
+    pulumi.says("preview", leaking.lines())
+    pulumi.says("preview", "", code=6, stderr="error: no stack named 'prod' found")
+    pulumi.says("config", json.dumps({"dapr-osm:redisPassword": {"value": "hunter22", "secret": True}}))
+    environment = {**pulumi.environment, "PULUMI_ORGANIZATION": "acme"}
+    main(["preview", "dev", "prod"], environment)
+    capsys.readouterr()
+    assert reviewed_by(["render", ".review", "--config-secrets"], environment) == LEAK
+    said = capsys.readouterr()
+    assert "hunter22" not in said.out + said.err
+    assert pulumi.calls[-1].arguments[1:] == ["config", "--show-secrets", "--json", "--stack", "acme/dev"]
+    assert [call.arguments[-1] for call in pulumi.calls].count("acme/prod") == 1, "it had no secret yet, nor a config"
+    pulumi.says("config", "", code=1, stderr="error: incorrect passphrase")
+    assert reviewed_by(["render", ".review", "--config-secrets"], environment) == FAILED
+    assert "can't be read, so nothing is written: error: incorrect passphrase" in capsys.readouterr().err
+
+
+def test_a_deploy_that_stops_shows_no_secret_of_the_config(
+    pulumi: FakePulumi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pulumi.says("preview", changed().lines())
+    pulumi.says("config", json.dumps({"a:b": {"value": "dapr-operator", "secret": True}}))
+    assert main(["deploy", "dev", "--reviewed", "sha256:another"], pulumi.environment) == LEAK
+    said = capsys.readouterr()
+    assert "dapr-operator" not in said.out + said.err
+    assert "up" not in pulumi.commands
 
 
 def test_an_earlier_runs_previews_are_not_taken_for_this_ones(
@@ -279,10 +355,15 @@ def test_what_was_edited_by_hand_is_told_by_object(pulumi: FakePulumi, capsys: p
         assert line in said
 
 
-def test_a_failure_counts_more_than_a_drift(pulumi: FakePulumi) -> None:
+def test_a_failure_counts_more_than_a_drift(pulumi: FakePulumi, capsys: pytest.CaptureFixture[str]) -> None:
     pulumi.says("refresh", real("drift"), code=CHANGES)
-    pulumi.says("refresh", "", code=255)
+    pulumi.says("refresh", "", code=255, stderr="error: incorrect passphrase")
     assert main(["drift", "dev", "prod"], pulumi.environment) == FAILED
+    capsys.readouterr()
+    assert reviewed_by(["render", ".review"], {}) == 0
+    said = capsys.readouterr().out
+    assert "Edited by hand on the cluster" in said, "and hides none"
+    assert "incorrect passphrase" in said
 
 
 def test_no_drift_is_nothing(pulumi: FakePulumi) -> None:
@@ -410,7 +491,7 @@ def test_what_is_left_fails_the_job_and_is_listed(
     assert main(["left", "dev"], pulumi.environment) == FAILED
     said = capsys.readouterr()
     assert json.loads(said.out) == {"state": ["urn:pulumi:dev::dapr-osm::a::b"], "cluster": ["Namespace dapr-test"]}
-    assert "1 resources in the state and 1 objects on the cluster are left" in said.err
+    assert "Still there: 1 resource in the state and 1 object on the cluster." in said.err
 
 
 def test_a_machine_without_pulumi_is_told_so(

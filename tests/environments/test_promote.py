@@ -180,17 +180,28 @@ def test_an_image_is_a_name_and_a_version(image: str, name: str, version: str, p
 
 # --- whether the source works -----------------------------------------------------------------------------------
 
-DEPLOYED = {"stage": "smi", "versions": {"dapr": DEFAULT_DAPR_VERSION}, "verification": {"orders": {"persisted": 3}}}
+DEPLOYED = {
+    "stage": "smi",
+    "versions": {"dapr": DEFAULT_DAPR_VERSION},
+    "verification": {"verified": "2026-11-29T21:00:00+00:00", "orders": {"persisted": 3}},
+}
 
 
-def unverified(outputs: dict[str, Any], result: str = "succeeded", source: dict[str, Any] | None = None) -> str:
+def unverified(
+    outputs: dict[str, Any],
+    result: str = "succeeded",
+    source: dict[str, Any] | None = None,
+    deployed: dict[str, Any] | None = None,
+) -> str:
     with pytest.raises(PromotionError) as caught:
-        check_verified(source or {}, outputs, name="dev", result=result)
+        check_verified(source or {}, outputs, name="dev", result=result, deployed=deployed or {})
     return str(caught.value)
 
 
 def test_what_is_deployed_and_verified_may_be_promoted() -> None:
-    check_verified({}, DEPLOYED, name="dev", result="succeeded")
+    config = {"nodeAppImage": "node:1", "apps": {"shop": {"image": "shop:1"}}, "redisPassword": {"secure": "v1:x"}}
+    check_verified(config, DEPLOYED, name="dev", result="succeeded", deployed=config)
+    check_verified(config, DEPLOYED, name="dev", result="succeeded", deployed={"nodeAppImage": "node:1"})
 
 
 def test_what_is_not_deployed_may_not() -> None:
@@ -203,8 +214,17 @@ def test_what_is_deployed_otherwise_than_its_file_says_may_not() -> None:
     assert f"with daprVersion {DEFAULT_DAPR_VERSION}, and its file says 1.17.5" in said
 
 
+def test_an_image_that_was_never_deployed_may_not() -> None:
+    source = {"nodeAppImage": "node:2", "apps": {"shop": {"image": "shop:2"}}}
+    deployed = {"nodeAppImage": "node:1", "apps": {"shop": {"image": "shop:1"}}}
+    said = unverified(DEPLOYED, source=source, deployed=deployed)
+    assert "with nodeAppImage node:1, and its file says node:2" in said
+    assert "with apps.shop.image shop:1, and its file says shop:2" in said
+
+
 def test_what_failed_last_may_not() -> None:
     assert "has ended as 'failed'" in unverified(DEPLOYED, "failed")
+    assert "is not to be found" in unverified(DEPLOYED, "")
 
 
 def test_what_nobody_verified_may_not() -> None:

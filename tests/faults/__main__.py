@@ -7,22 +7,25 @@ table alone.
 from __future__ import annotations
 
 import sys
-import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from settings import ROOT
 from tests.faults import breaking, rows, sharing
+from tests.faults.rows import Group
 from tests.support import matrix
 
-ROWS: Final = {**rows.ROWS, **breaking.ROWS, **sharing.ROWS}
+GROUPS: Final = (*rows.ROWS, *breaking.ROWS, *sharing.ROWS)
+ROWS: Final = {name: part for group in GROUPS for name, part in group.rows.items()}
 
 RESULTS: Final = Path(__file__).with_name("results.json")
 TABLE: Final = ROOT / "docs" / "faults.md"
 HEAD: Final = """# What survives what
 
-Made by `make faults` on the lab, a row at a time: each begins and ends with an inventory of the whole cluster.
+Made by `make faults` on the lab. Each begins and ends with an inventory of the whole cluster, alone or with a few more
+on the same stack (what was brought up after a kill is destroyed with a kill, and what heals by itself shares a stack).
 *Survived* means: the recovery (`make recover`) ended in a verified stack, a preview showed no change, every object with
 the stack's mark was in its state, and after a destroy the cluster was what it had been. Where a row says *then
 destroy*, there was no `up` in between. Beside the stack are other people's objects of every kind that it has; none was
@@ -37,28 +40,45 @@ def main(arguments: list[str]) -> int:
     """Make faults and write the table; fails where something did not hold."""
     given = matrix.asked("python -m tests.faults", __doc__, arguments)
     results = matrix.Results.load(RESULTS)
-    failed = 0
-    for name in results.wanted(ROWS, given):
-        print(f"{name} ...", flush=True)
-        before = results.rows.get(name, {})
-        row: dict[str, Any] = {"runs": before.get("runs", 0) + 1, "survived": before.get("survived", 0)}
-        row["at"] = datetime.now(UTC).isoformat(timespec="minutes")
-        began = time.monotonic()
-        try:
-            row |= {"held": True, **ROWS[name]()}
-            row["survived"] += 1
-        except AssertionError as error:
-            failed += 1
-            row |= {"held": False, "why": matrix.told(str(error))}
-        results.note(name, row)
-        print(
-            f"{name}: {'held' if row['held'] else 'FAILED: ' + row['why']}, {time.monotonic() - began:.0f} s",
-            flush=True,
-        )
+    wanted = results.wanted(ROWS, given)
+    done = [
+        _noted(results, name, row)
+        for group in GROUPS
+        if (names := [name for name in group.rows if name in wanted])
+        for name, row in made(group, names)
+    ]
     TABLE.write_text(table(results.rows))
-    held = [bool(results.rows[name]["held"]) for name in ROWS if name in results.rows]
-    print(f"{held.count(True)} passed, {held.count(False)} failed")
-    return 1 if failed else 0
+    print(f"{done.count(True)} passed, {done.count(False)} failed")
+    return 0 if all(done) else 1
+
+
+def made(group: Group, names: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Make the faults of a group, one after the other until one does not hold; what came of each.
+
+    What is found at the end of the group, with the stack gone, is told of its last row.
+    """
+    name, row = names[0], dict[str, Any]()
+    try:
+        with group.around() as stack:
+            for following in names:
+                if row:
+                    yield name, row
+                name, row = following, {}
+                print(f"{name} ...", flush=True)
+                row = {"held": True, **group.rows[name](stack)}
+    except AssertionError as error:
+        row = {"held": False, "why": matrix.told(str(error))}
+    yield name, row
+
+
+def _noted(results: matrix.Results, name: str, row: dict[str, Any]) -> bool:
+    before, held = results.rows.get(name, {}), bool(row["held"])
+    row["runs"] = before.get("runs", 0) + 1
+    row["survived"] = before.get("survived", 0) + held
+    row["at"] = datetime.now(UTC).isoformat(timespec="minutes")
+    results.note(name, row)
+    print(f"{row['at']} {name}: {'held' if held else 'FAILED: ' + row['why']}", flush=True)
+    return held
 
 
 def table(results: dict[str, Any]) -> str:

@@ -9,8 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +18,7 @@ from lab import api
 from settings import ROOT
 from tests.e2e.judge import judge
 from tests.faults.killing import Ended, watched
-from tests.faults.rows import Row, clean, converges, destroyed, recover
+from tests.faults.rows import Group, Row, clean, converges, destroyed, recover
 from tests.support import lab
 from tests.support.stack import Stack
 
@@ -79,39 +78,26 @@ def _run_with_outage(stack: Stack, command: str, name: str) -> Ended:
     return ended
 
 
-def up_without_api_server(name: str) -> Row:
+def up_without_api_server(name: str, stack: Stack) -> Row:
     """The API server goes away in an `up`: it finishes, or fails cleanly, and the next run converges."""
-    with clean() as stack:
-        ended = _run_with_outage(stack, "up", name)
-        row = converges(stack)
-        stack.destroy()
-    return row | {"note": _finished(ended)}
+    ended = _run_with_outage(stack, "up", name)
+    return converges(stack) | {"note": _finished(ended)}
 
 
-def destroy_without_api_server(name: str) -> Row:
+def destroy_without_api_server(name: str, stack: Stack) -> Row:
     """The API server goes away in a `destroy`: it finishes, or fails cleanly, and the next one leaves nothing."""
-    with clean() as stack:
+    if not stack.resources():
         stack.up()
-        ended = _run_with_outage(stack, "destroy", name)
-        recover(stack)
-        began = time.monotonic()
-        if stack.resources():
-            stack.destroy()
-        return {"destroyed": round(time.monotonic() - began), "note": _finished(ended)}
+    ended = _run_with_outage(stack, "destroy", name)
+    recover(stack)
+    began = time.monotonic()
+    if stack.resources():
+        stack.destroy()
+    return {"destroyed": round(time.monotonic() - began), "note": _finished(ended)}
 
 
 def _finished(ended: Ended) -> str:
     return "the run itself finished" if ended.code == 0 else "the run itself failed"
-
-
-@contextmanager
-def deployed() -> Iterator[Stack]:
-    """A stack at the last stage; after it a cluster as it was."""
-    with clean() as stack:
-        stack.up()
-        yield stack
-        stack.configure(apps=None)
-        stack.destroy()
 
 
 def _pods() -> list[dict[str, Any]]:
@@ -132,22 +118,21 @@ def unmeshed() -> list[str]:
     ]
 
 
-def down_when_apps_roll(namespace: str, deployment: str) -> Row:
+def down_when_apps_roll(namespace: str, deployment: str, stack: Stack) -> Row:
     """A control plane is down when apps roll: no pod counts as meshed that is not, and the next `up` repairs."""
     kubectl = lab.kubectl()
-    with deployed() as stack:
-        kubectl.run("scale", f"deployment/{deployment}", "-n", namespace, "--replicas=0")
-        kubectl.run("wait", "pod", "-n", namespace, "-l", f"app={deployment}", "--for=delete", "--timeout=90s")
-        stack.configure(timeoutSeconds=90, apps={"nodeapp": {"env": {"ROLLED": "yes"}}})
-        said = stack.up(ok=None)
-        assert "Traceback" not in said, said[-6000:]
-        finished = bool(stack.outputs()) and "error:" not in said
-        if finished:
-            assert not unmeshed(), f"the run ended well, with pods outside the mesh: {unmeshed()}"
-        note = "the run itself finished" if finished else f"the run itself failed: {_reason(said)}"
-        stack.configure(timeoutSeconds=None)
-        row = converges(stack)
-        assert not unmeshed()
+    kubectl.run("scale", f"deployment/{deployment}", "-n", namespace, "--replicas=0")
+    kubectl.run("wait", "pod", "-n", namespace, "-l", f"app={deployment}", "--for=delete", "--timeout=90s")
+    stack.configure(timeoutSeconds=90, apps={"nodeapp": {"env": {"ROLLED": deployment}}})
+    said = stack.up(ok=None)
+    assert "Traceback" not in said, said[-6000:]
+    finished = bool(stack.outputs()) and "error:" not in said
+    if finished:
+        assert not unmeshed(), f"the run ended well, with pods outside the mesh: {unmeshed()}"
+    note = "the run itself finished" if finished else f"the run itself failed: {_reason(said)}"
+    stack.configure(timeoutSeconds=None)
+    row = converges(stack)
+    assert not unmeshed()
     return row | {"note": note}
 
 
@@ -157,19 +142,18 @@ def _reason(said: str) -> str:
     return lines[0].partition("error:")[2].strip()[:300] if lines else "?"
 
 
-def heals(fault: str) -> Row:
+def heals(fault: Callable[[], object], stack: Stack) -> Row:
     """Something goes away for a while: orders flow again by themselves, all is verified, a preview shows nothing."""
     kubectl = lab.kubectl()
-    with deployed() as stack:
-        FAULTS[fault]()
-        began = time.monotonic()
-        while not kubectl.persisted(5):
-            assert time.monotonic() - began < PATIENCE, f"no order for {PATIENCE:.0f} s after: {fault}"
-        seconds = round(time.monotonic() - began)
-        judge(kubectl, "smi")
-        _verify(stack)
-        rest = stack.preview("--refresh")
-        assert not rest, f"a preview would change {rest}"
+    fault()
+    began = time.monotonic()
+    while not kubectl.persisted(5):
+        assert time.monotonic() - began < PATIENCE, f"no order for {PATIENCE:.0f} s"
+    seconds = round(time.monotonic() - began)
+    judge(kubectl, "smi")
+    _verify(stack)
+    rest = stack.preview("--refresh")
+    assert not rest, f"a preview would change {rest}"
     return {"recovered": seconds}
 
 
@@ -179,12 +163,41 @@ def _verify(stack: Stack) -> None:
         [sys.executable, "-m", "steps", "verify"],
         cwd=ROOT,
         env={**os.environ, **stack.environment},
-        input=json.dumps(stack.outputs()["expectation"]),
+        input=stack.expectation(),
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def authority_gone(namespace: str, secret: str, stack: Stack) -> Row:
+    """The key of an authority is deleted: orders flow on, the status tells, docs/certificates.md has the way back."""
+    kubectl = lab.kubectl()
+    kubectl.run("delete", "secret", secret, "-n", namespace)
+    assert kubectl.persisted(10), "what runs goes on with what it holds"
+    told = subprocess.run(  # noqa: S603 - the project's own command
+        [sys.executable, "-m", "status", "--json", "--stack", stack.name],
+        cwd=ROOT,
+        env={**os.environ, **stack.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert json.loads(told.stdout)["lost"] == [f"{namespace}/{secret}"], told.stdout + told.stderr
+    began = time.monotonic()
+    stack.run("up", "--yes", "--skip-preview", "--refresh")
+    # Who issues certificates begins, and nobody is asked by somebody who trusts the authority of before.
+    kubectl.run("delete", "pod", "-n", namespace, "--all", "--wait")
+    kubectl.run("wait", "deployment", "-n", namespace, "--all", "--for=condition=Available", "--timeout=120s")
+    kubectl.run("delete", "pod", "-n", APPS, "--all", "--wait")
+    kubectl.run("wait", "deployment", "-n", APPS, "--all", "--for=condition=Available", "--timeout=120s")
+    seconds = round(time.monotonic() - began)
+    judge(kubectl, "smi")
+    _verify(stack)
+    rest = stack.preview("--refresh")
+    assert not rest, f"a preview would change {rest}"
+    return {"recovered": seconds}
 
 
 def _evict(app: str) -> None:
@@ -214,18 +227,26 @@ FAULTS: Final[dict[str, Callable[[], object]]] = {
 }
 
 
-def destroyed_after(fault: str) -> Row:
+AUTHORITIES: Final = {
+    "the Secret of OSM's authority deleted": ("osm-system", "osm-ca-bundle"),
+    "the Secret of Dapr's authority deleted": ("dapr-system", "dapr-trust-bundle"),
+}
+
+
+def destroyed_after(fault: Callable[[], object], stack: Stack) -> Row:
     """Somebody has removed a part of the stack, or taken the nodes away: a destroy ends clean all the same, twice."""
     kubectl = lab.kubectl()
-    with clean() as stack:
-        stack.up()
-        REMOVALS[fault]()
-        try:
-            row = destroyed(stack)
-            stack.destroy()
-        finally:
-            for node in kubectl.items("nodes"):
-                kubectl.run("uncordon", node["metadata"]["name"])
+    fault()
+    try:
+        row = destroyed(stack)
+        # A program that runs in the destroy of a stack that holds nothing leaves its components in the state, which
+        # the next destroy takes out again: the engine's way, with any program. On the cluster there is nothing.
+        stack.destroy()
+        made = {item["type"] for item in stack.resources() if not item["type"].startswith(("pulumi:", "dapr-osm:"))}
+        assert not made, f"a destroy of nothing has made {made}"
+    finally:
+        for node in kubectl.items("nodes"):
+            kubectl.run("uncordon", node["metadata"]["name"])
     return row
 
 
@@ -258,16 +279,32 @@ REMOVALS: Final[dict[str, Callable[[], object]]] = {
     "no node takes pods any more": _cordon,
 }
 
-ROWS: Final[dict[str, Callable[[], Row]]] = {
-    **{f"API server gone for 20 s in an up, at {name}": partial(up_without_api_server, name) for name in API_UP},
-    **{
-        f"API server gone for 20 s in a destroy, at {name}": partial(destroy_without_api_server, name)
-        for name in API_DESTROY
-    },
-    **{
-        f"{deployment} down when apps roll": partial(down_when_apps_roll, namespace, deployment)
-        for deployment, namespace in DOWN.items()
-    },
-    **{fault: partial(heals, fault) for fault in FAULTS},
-    **{f"destroy after {fault}": partial(destroyed_after, fault) for fault in REMOVALS},
-}
+
+def _api(command: str, name: str) -> str:
+    return f"API server gone for {OUTAGE:.0f} s in {command}, at {name}"
+
+
+up = partial(clean, up=True)
+ROWS: Final[Sequence[Group]] = (
+    *(
+        Group(
+            {
+                _api("an up", first): partial(up_without_api_server, first),
+                _api("a destroy", last): partial(destroy_without_api_server, last),
+            },
+            clean,
+        )
+        for first, last in zip(API_UP, API_DESTROY, strict=True)
+    ),
+    # Each leaves the stack as it found it.
+    Group(
+        {fault: partial(heals, make) for fault, make in FAULTS.items()}
+        | {fault: partial(authority_gone, *where) for fault, where in AUTHORITIES.items()}
+        | {
+            f"{deployment} down when apps roll": partial(down_when_apps_roll, namespace, deployment)
+            for deployment, namespace in DOWN.items()
+        },
+        up,
+    ),
+    *(Group({f"destroy after {fault}": partial(destroyed_after, make)}, up) for fault, make in REMOVALS.items()),
+)

@@ -39,7 +39,9 @@ def begins(line: str, name: str) -> bool:
     return name in words and any(word in BEGUN for word in words)
 
 
-def interrupted(stack: Stack, command: str, name: str, number: signal.Signals = signal.SIGKILL) -> Ended:
+def interrupted(
+    stack: Stack, command: str, name: str, number: signal.Signals = signal.SIGKILL, *, alone: bool = False
+) -> Ended:
     """Run a command of a stack, and end it as soon as it begins with a resource.
 
     SIGKILL ends engine, providers and language host at once, as a machine does that goes away. Another signal goes to
@@ -50,8 +52,9 @@ def interrupted(stack: Stack, command: str, name: str, number: signal.Signals = 
         command: ``up`` or ``destroy``.
         name: The resource's name.
         number: The signal.
+        alone: Whether SIGKILL, too, goes to the command alone, as where memory is short: what it has started goes on.
     """
-    return watched(stack, command, lambda line: begins(line, name), number)
+    return watched(stack, command, lambda line: begins(line, name), number, alone=alone)
 
 
 def watched(
@@ -60,6 +63,8 @@ def watched(
     is_time: Callable[[str], bool],
     number: signal.Signals | None,
     meanwhile: Callable[[], None] = lambda: None,
+    *,
+    alone: bool = False,
 ) -> Ended:
     """The same, at the first line that it is time for; without a signal the run goes on, and something else happens."""
     process = subprocess.Popen(  # noqa: S603 - the project's own commands
@@ -74,7 +79,7 @@ def watched(
         start_new_session=True,
     )
     reached, lines = False, []
-    with _bounded(process):
+    with process, _bounded(process):
         assert process.stdout is not None
         for line in process.stdout:
             lines.append(line)
@@ -82,15 +87,18 @@ def watched(
                 reached = True
                 meanwhile()
                 if number is not None:
-                    end(process, number)
+                    end(process, number, alone=alone)
+                if alone:
+                    # What goes on holds the other end of the pipe.
+                    break
         code = process.wait()
     return Ended(reached=reached, code=code, output="".join(lines))
 
 
-def end(process: subprocess.Popen[str], number: signal.Signals) -> None:
+def end(process: subprocess.Popen[str], number: signal.Signals, *, alone: bool = False) -> None:
     """Send a signal: the deadly one to all that the command has started, another one to itself."""
     with contextlib.suppress(ProcessLookupError):
-        if number is signal.SIGKILL:
+        if number is signal.SIGKILL and not alone:
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)

@@ -1,4 +1,4 @@
-"""The rows of the matrix: each makes a fault, and says what held."""
+"""Runs that are ended in the middle, and what every row of the matrix is made of."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import contextlib
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from typing import Any, Final
 
 from lab import api
 from model.owner import STACK_LABEL
 from tests.faults.killing import interrupted
 from tests.support import inventory, lab
-from tests.support.others import Object, theirs
+from tests.support.others import THEIRS, Object, theirs
 from tests.support.stack import Stack
 
 Row = dict[str, Any]
+Part = Callable[[Stack], Row]
 NAME: Final = "faults"
 
 # Operations of an `up` in the order in which they come: the engine and all it has started are killed in each.
@@ -57,6 +60,10 @@ DESTROY: Final = (
 )
 # A run that is asked to end, as by Ctrl-C or by a CI runner, may finish what it has begun.
 ASKED: Final = ("dapr-chart/deployment/dapr-sentry", "hello-nodeapp-pods")
+KEYBOARD: Final = ASKED[:1]
+# Where memory is short the engine may go alone: its providers, and the step that one of them runs, go on.
+ALONE: Final = ("osm-mesh-ready", "hello-redis-server")
+KILL: Final = signal.SIGKILL
 # Straight to a destroy, without another `up`.
 GIVEN_UP: Final = (
     "dapr-chart/customresourcedefinition/components.dapr.io",
@@ -70,25 +77,67 @@ GIVEN_UP: Final = (
 STAGE: Final = ("exclusions-patch", "hello-nodeapp-pods", "smi-traffic-target", "smi-revoke")
 RELEASE: Final = ("dapr-release-change", "dapr-chart/deployment/dapr-sentry", "hello-nodeapp-pods")
 OLDER: Final = "1.12.0"
+# Seconds that the cluster gets for what it does by itself.
+SETTLING: Final = 60
+# Pods of the others' Deployment and StatefulSet.
+MADE_OF_THEIRS: Final = 2
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that follow each other on one stack, so that not each needs an `up` and a `destroy` of its own.
+
+    Attributes:
+        rows: By name, each row's fault. It is given the stack as the one before has left it.
+        around: What makes the stack, and looks at the end whether the cluster is what it was.
+    """
+
+    rows: Mapping[str, Part]
+    around: Callable[[], AbstractContextManager[Stack]]
 
 
 @contextmanager
-def clean(*extra: Object) -> Iterator[Stack]:
-    """A stack that is not deployed, beside other people's objects, and after it a cluster as it was."""
-    stack = lab.stack(NAME, api.paths().data / "test-stacks", stage="smi")
+def clean(*extra: Object, up: bool = False, **config: Any) -> Iterator[Stack]:
+    """A stack beside other people's objects, and after it a cluster as it was before any of the stack's was there.
+
+    Args:
+        extra: More of other people's objects.
+        up: Whether the stack is deployed first.
+        config: Settings that differ from the last stage's.
+    """
+    stack = lab.stack(NAME, api.paths().data / "test-stacks", stage="smi", **config)
     _remove(stack)
     with theirs(lab.kubectl(), extra):
-        before = inventory.take(lab.kubectl())
+        before = settled()
         try:
+            if up:
+                stack.up()
             yield stack
+            if stack.resources():
+                stack.destroy()
         except BaseException:
             # The next row, and whoever uses the lab next, begin with a cluster of their own.
             with contextlib.suppress(AssertionError):
                 _remove(stack)
             raise
-        left = inventory.difference(before, inventory.take(lab.kubectl()))
+        left = inventory.difference(before, settled())
     assert not left, "\n".join(left)
     assert not stack.resources(), "the state still holds resources"
+
+
+def settled() -> dict[inventory.Key, str]:
+    """An inventory when Kubernetes has done what it does by itself: others' pods are made, volumes that went are gone.
+
+    After an outage of the API server its controllers come back after a while.
+    """
+    kubectl = lab.kubectl()
+    deadline = time.monotonic() + SETTLING
+    while True:
+        pods = kubectl.items("pods", "-n", THEIRS)
+        volumes = [item for item in kubectl.items("persistentvolumes") if item["status"].get("phase") != "Bound"]
+        if (len(pods) == MADE_OF_THEIRS and not volumes) or time.monotonic() > deadline:
+            return inventory.take(kubectl)
+        time.sleep(1)
 
 
 def _remove(stack: Stack) -> None:
@@ -146,60 +195,80 @@ def unknown_to_state(stack: Stack) -> set[str]:
 RUNTIME: Final = ("osm-webhook-osm", "osm-validator-mesh-osm", "osm-ca-bundle", "osm-mesh-config", ".io")
 
 
-def killed_up(name: str, number: signal.Signals = signal.SIGKILL) -> Row:
-    """An `up` from nothing is ended at an operation; the recovery converges, and a destroy leaves nothing."""
-    with clean() as stack:
-        ended = interrupted(stack, "up", name, number)
-        assert ended.reached, f"{name} was never begun:\n{ended.output[-3000:]}"
-        row = converges(stack)
-        stack.destroy()
-    return row
+def killed_up(name: str, number: signal.Signals, stack: Stack, *, alone: bool = False) -> Row:
+    """An `up` from nothing is ended at an operation; the recovery converges."""
+    ended = interrupted(stack, "up", name, number, alone=alone)
+    assert ended.reached, f"{name} was never begun:\n{ended.output[-3000:]}"
+    return converges(stack)
 
 
-def given_up(name: str) -> Row:
+def given_up(name: str, stack: Stack) -> Row:
     """An `up` from nothing is killed at an operation, and the stack destroyed without another one."""
-    with clean() as stack:
-        ended = interrupted(stack, "up", name)
-        assert ended.reached, f"{name} was never begun:\n{ended.output[-3000:]}"
-        recover(stack)
-        return destroyed(stack)
+    ended = interrupted(stack, "up", name)
+    assert ended.reached, f"{name} was never begun:\n{ended.output[-3000:]}"
+    recover(stack)
+    return destroyed(stack)
 
 
-def killed_destroy(name: str) -> Row:
+def killed_destroy(name: str, stack: Stack) -> Row:
     """A `destroy` is killed at an operation; the recovery and another destroy leave nothing."""
-    with clean() as stack:
+    if not stack.resources():
         stack.up()
-        ended = interrupted(stack, "destroy", name)
-        assert ended.reached, f"{name} was never begun:\n{ended.output[-3000:]}"
-        recover(stack)
-        return destroyed(stack)
+    ended = interrupted(stack, "destroy", name)
+    assert ended.reached, f"{name} was never begun:\n{ended.output[-3000:]}"
+    recover(stack)
+    return destroyed(stack)
 
 
-def killed_move(name: str, number: signal.Signals = signal.SIGKILL, **earlier: str) -> Row:
+def killed_move(name: str, earlier: Mapping[str, str], stack: Stack) -> Row:
     """An `up` that changes a running stack is ended at an operation; the recovery converges on what was wanted."""
-    with clean() as stack:
-        stack.configure(**earlier)
-        stack.up()
-        stack.configure(**dict.fromkeys(earlier))
-        ended = interrupted(stack, "up", name, number)
-        assert ended.reached, f"{name} was never begun:\n{ended.output[-3000:]}"
-        row = converges(stack)
-        stack.destroy()
-    return row
+    stack.configure(**earlier)
+    stack.up()
+    stack.configure(**dict.fromkeys(earlier))
+    ended = interrupted(stack, "up", name)
+    assert ended.reached, f"{name} was never begun:\n{ended.output[-3000:]}"
+    return converges(stack)
 
 
-def killed_release(name: str) -> Row:
+def killed_release(name: str, stack: Stack) -> Row:
     """The same on the way from an older Dapr release, whose images the lab makes first."""
     api.start((OLDER,))
-    return killed_move(name, daprVersion=OLDER)
+    return killed_move(name, {"daprVersion": OLDER}, stack)
 
 
-ROWS: Final[dict[str, Callable[[], Row]]] = {
-    **{f"up killed at {name}": partial(killed_up, name) for name in UP},
-    **{f"up asked to end at {name}": partial(killed_up, name, signal.SIGTERM) for name in ASKED},
-    **{f"up interrupted from the keyboard at {name}": partial(killed_up, name, signal.SIGINT) for name in ASKED[:1]},
-    **{f"up killed at {name}, then destroy": partial(given_up, name) for name in GIVEN_UP},
-    **{f"destroy killed at {name}": partial(killed_destroy, name) for name in DESTROY},
-    **{f"stage change killed at {name}": partial(killed_move, name, stage="permissive") for name in STAGE},
-    **{f"release change killed at {name}": partial(killed_release, name) for name in RELEASE},
-}
+def _rows(names: Sequence[str], said: str, part: Callable[[str], Part]) -> Iterator[dict[str, Part]]:
+    for name in names:
+        yield {said.format(name): part(name)}
+
+
+NOTHING: Final[dict[str, Part]] = {}
+ROWS: Final[Sequence[Group]] = (
+    # What was brought up after a kill is destroyed with a kill.
+    *(
+        Group(up | destroy, clean)
+        for up, destroy in zip_longest(
+            _rows(UP, "up killed at {}", lambda name: partial(killed_up, name, KILL)),
+            _rows(DESTROY, "destroy killed at {}", lambda name: partial(killed_destroy, name)),
+            fillvalue=NOTHING,
+        )
+    ),
+    *(
+        Group(rows, clean)
+        for rows in (
+            *_rows(ASKED, "up asked to end at {}", lambda name: partial(killed_up, name, signal.SIGTERM)),
+            *_rows(
+                KEYBOARD, "up interrupted from the keyboard at {}", lambda name: partial(killed_up, name, signal.SIGINT)
+            ),
+            *_rows(
+                ALONE, "engine alone killed in an up, at {}", lambda name: partial(killed_up, name, KILL, alone=True)
+            ),
+            *_rows(GIVEN_UP, "up killed at {}, then destroy", lambda name: partial(given_up, name)),
+            *_rows(RELEASE, "release change killed at {}", lambda name: partial(killed_release, name)),
+        )
+    ),
+    # Back to the earlier stage, and to the last one again.
+    Group(
+        {f"stage change killed at {name}": partial(killed_move, name, {"stage": "permissive"}) for name in STAGE},
+        clean,
+    ),
+)

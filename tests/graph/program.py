@@ -203,7 +203,8 @@ def run(
 
     def anew() -> Graph:
         there = empty_cluster() if cluster is None else cluster
-        with mock.patch.object(Cluster, "connect", connect or (lambda _: there)):
+        # The program takes Ctrl-C as its own, which is the test run's here.
+        with mock.patch.object(Cluster, "connect", connect or (lambda _: there)), mock.patch("signal.signal"):
             return record(
                 lambda: runpy.run_path(str(ROOT / "__main__.py"), run_name="__main__"),
                 mocks=mocks,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pulumi
 import pytest
 
@@ -36,7 +38,42 @@ def test_a_secret_variable_of_an_app_is_nowhere_in_the_clear() -> None:
     assert TOKEN not in repr(graph.stack_outputs) + repr(graph.messages)
 
 
+MARK = "hunter2-and-more"
+
+
+@pytest.mark.parametrize(
+    "overlay",
+    [
+        {"metadata": {"annotations": {"example.com/token": MARK}}},
+        {"metadata": {"labels": {"token": MARK}}},
+        {"spec": {"containers": [{"name": "node", "args": [MARK]}]}},
+        {"spec": {"containers": [{"name": "proxy", "image": "i", "env": [{"name": "A", "value": MARK}]}]}},
+        {"spec": {"volumes": [{"name": "v", "csi": {"driver": "d", "volumeAttributes": {"token": MARK}}}]}},
+    ],
+    ids=str,
+)
+def test_a_secret_in_what_is_laid_over_pods_is_nowhere_in_the_clear(overlay: dict[str, Any]) -> None:
+    secret = tuple(f"{PROJECT}:{key}" for key in (*SECRET_KEYS, "apps"))
+    graph = run(secret_keys=secret, apps={"nodeapp": {"pod": overlay}})
+    shown = [
+        (value, hidden) for one in graph.everything for value, hidden in leaves([one.inputs, one.outputs, one.read_id])
+    ]
+    assert [value for value, hidden in shown if hidden and MARK in str(value)], "it reaches the pods"
+    assert not [value for value, hidden in shown if not hidden and MARK in str(value)]
+    assert MARK not in repr(graph.stack_outputs) + repr(graph.messages)
+    template = graph["hello-nodeapp-pods"].inputs["spec"]["template"]
+    assert template["metadata"]["annotations"]["dapr.io/app-id"] == "nodeapp", "reviews know the app by it"
+
+
 def test_a_release_that_nobody_tried_is_warned_about() -> None:
     version = f"{DEFAULT_DAPR_VERSION}9"
     graph = run(daprVersion=version, allowUntriedDapr=True)
     assert [said for said in graph.warnings() if f"daprVersion {version} was not tried here" in said]
+
+
+def test_a_probe_that_daprd_answers_in_place_of_the_app_is_warned_about() -> None:
+    probed = {"spec": {"containers": [{"name": "node", "readinessProbe": {"httpGet": {"port": 3000}}}]}}
+    said = "dapr-osm:apps.nodeapp.pod.spec.containers.node.readinessProbe.httpGet is answered by daprd in the mesh"
+    apps = {"nodeapp": {"pod": probed}}
+    assert [one for one in run(apps=apps).warnings() if said in one]
+    assert not [one for one in run(apps=apps, stage="dapr").warnings() if "answered by daprd" in one]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, get_type_hints
 
 import pulumi
@@ -143,6 +144,7 @@ def apps(
         read_all_secrets=False,
         registry_credentials=None,
         route=DAPR.route,
+        control_planes=["daprs"],
         dapr=other,
         dapr_digest="d",
         sidecars=["daprd"],
@@ -385,7 +387,7 @@ def test_the_pods_of_a_wave_are_waited_for_in_place_of_pulumis_wait() -> None:
     graph = charted()
     for name in ("first", "second"):
         asked = json.loads(graph[f"mine/ready/{name}"].inputs["stdin"])
-        assert asked == {"workloads": [["Deployment", "daprs", name]], "seconds": 60}
+        assert asked == {"workloads": [["Deployment", "daprs", name]], "served_by": [], "seconds": 60}
     assert graph["mine/ready/first"].inputs["environment"]["OPERATION_COVERS"]
 
 
@@ -399,6 +401,22 @@ def test_what_a_chart_of_secret_values_makes_is_secret() -> None:
         assert isinstance(one.inputs["spec"], Secret), "a value may be anywhere in it"
         assert one.object_name, "but not in its name"
     assert not [one for one in objects_of(charted()) if isinstance(one.inputs["spec"], Secret)]
+
+
+def test_labels_and_annotations_of_secret_values_are_secret_but_what_this_program_writes() -> None:
+    """A chart takes some of its values for them, and the marks are how the stack's objects are known."""
+    marks = {
+        "labels": {"dapr-osm/stack": "dev", "token": "hunter2"},
+        "annotations": {"pulumi.com/patchForce": "true", "token": "hunter2"},
+    }
+    first = next(item for item in OBJECTS if item.name == "first")
+    marked = replace(first, body={**first.body, "metadata": {**first.body["metadata"], **marks}})
+    graph = charted(secret=True, objects=[marked])
+    metadata = graph["mine/deployment/first"].inputs["metadata"]
+    for kind, given in marks.items():
+        assert [name for name in given if isinstance(metadata[kind][name], Secret)] == ["token"]
+    covers = graph["mine/ready/first"].inputs["environment"]["OPERATION_COVERS"]
+    assert not isinstance(covers, Secret), "what is known of an object by then is none"
 
 
 def test_a_definition_that_was_there_before_stays_when_the_stack_goes() -> None:
@@ -460,3 +478,30 @@ def test_what_a_control_plane_does_not_say_of_a_secret_chart_is_in_its_digest_by
 
     assert told(1, secret=False) != told(2, secret=False)
     assert told(1, secret=True) == told(2, secret=True), "a digest of a secret tells of it"
+
+
+@pytest.mark.parametrize("secret", [False, True])
+def test_daprs_services_are_looked_up_anew_only_where_they_could_be_others(secret: bool) -> None:
+    def told(*, release: str = DEFAULT_DAPR_VERSION, **ports: int) -> Any:
+        services = [
+            ChartObject(body={**chart_object("v1", "Service", name, 1).body, "spec": {"port": ports.get(key)}}, wave=1)
+            for key, name in (("api", "dapr-api"), ("other", "dapr-webhook"))
+        ]
+        chart = InstalledChart(objects=[*OBJECTS, *services], secret=secret)
+
+        def program(connection: Connection, other: pulumi.Resource) -> None:
+            args = DaprInstallArgs(
+                namespace="daprs",
+                release=replace(DAPR, version=release),
+                connection=connection,
+                chart=chart,
+                timeout_seconds=60,
+            )
+            DaprInstall("dapr", args, pulumi.ResourceOptions(provider=connection.provider))
+
+        return recorded(program)["dapr-services"].inputs["environment"]["OPERATION_RELEASE"]
+
+    before = told(api=443, other=443)
+    assert told(api=443, other=444) == before, "no daprd talks to it, so what bypasses the mesh stays known"
+    assert (told(api=444, other=443) != before) is not secret, "a digest of a secret tells of it"
+    assert told(api=443, other=443, release="9.9.9") != before

@@ -562,7 +562,8 @@ def test_a_probe_looks_for_every_sidecar_in_each_namespace(stage: Stage, version
     given = arguments(at(stage, version), "hello-injection")
     assert given.pop("images").keys() == {"dapr-test"}
     wanted = ["daprd", *(["envoy", *SIDECARS[version]] if stage.meshed else [])]
-    assert given == {"sidecars": wanted, "pull_secret": "", "seconds": 300}
+    serving = ["dapr-system", *(["osm-system"] if stage.meshed else [])]
+    assert given == {"sidecars": wanted, "pull_secret": "", "served_by": serving, "seconds": 300}
     mesh = outputs(at(stage, version), "exclusions")["injection_digest"] if stage.meshed else ""
     assert again_with(at(stage, version), "hello-injection") == {
         "OPERATION_RELEASE": outputs(at(stage, version), "dapr")["sidecars"],

@@ -292,8 +292,17 @@ def test_the_guard_knows_every_definition_and_namespace_that_goes_with_the_stack
     assert told == {
         "dapr_namespace": "dapr-system",
         "osm_namespace": "osm-system" if stage.meshed else None,
+        "existing": [],
         "keep": False,
     }
+
+
+def test_the_guard_tells_a_teams_namespace_that_the_stack_joins_from_one_that_goes_with_it() -> None:
+    there = empty_cluster()
+    there.add("/api/v1/namespaces/orders", metadata={"name": "orders"})
+    graph = run(stage="smi", cluster=there, appsNamespace="orders", existingNamespaces=["orders"])
+    told = json.loads(graph["teardown-check"].inputs["stdin"])
+    assert (told["existing"], sorted(told["namespaces"])) == (["orders"], ["dapr-system", "osm-system"])
 
 
 def test_a_definition_is_known_by_the_name_of_its_resource() -> None:

@@ -89,6 +89,14 @@ def test_a_storage_class_that_is_not_the_default_is_none() -> None:
     assert "StorageClass slow, which does not exist" in refused(cluster, daprValues=values)
 
 
+def test_a_storage_class_that_was_given_as_secret_is_not_told() -> None:
+    values = {"dapr_scheduler": {"cluster": {"storageClassName": "slow"}}}
+    secret = ("dapr-osm:redisPassword", "dapr-osm:daprValues")
+    message = refused(without_storage(), daprValues=values, secret_keys=secret)
+    assert "StorageClass [secret], which does not exist" in message
+    assert "slow" not in message
+
+
 def test_a_scheduler_in_memory_needs_no_volume() -> None:
     assert runs(without_storage(), daprValues={"dapr_scheduler": {"cluster": {"inMemoryStorage": True}}})
 

@@ -27,8 +27,8 @@ NODE: Final = "/api/v1/nodes/n"
 CLAIM: Final = f"{NAMESPACES}/dapr-system/persistentvolumeclaims/dapr-scheduler-data-dir-dapr-scheduler-server-0"
 CLASSES: Final = "/apis/storage.k8s.io/v1/storageclasses"
 ENFORCE: Final = "pod-security.kubernetes.io/enforce"
-# Told by tests of their own: test_ownership and test_preconditions.
-ELSEWHERE: Final = ("ownership", "rights", "others", "root-key", "storage")
+# Told by tests of their own: test_ownership, test_preconditions and, in tests/unit, test_parts.
+ELSEWHERE: Final = ("parts", "ownership", "rights", "others", "root-key", "storage")
 
 
 class Admission(FakeCluster):

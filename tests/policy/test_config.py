@@ -69,11 +69,18 @@ def test_a_rules_own_level_counts_more_than_that_of_all() -> None:
         ({"images": {"exceptions": [{"reason": "r"}]}}, "images.exceptions[0].object: None is no object"),
         ({"images": {"exceptions": [exception(object="app")]}}, "images.exceptions[0].object: 'app' is no object"),
         ({"images": {"exceptions": [exception(until="soon")]}}, "images.exceptions[0].until: 'soon' is no day"),
+        ({"images": {"exceptions": [exception(until="20270131")]}}, "until: '20270131' is no day"),
+        ({"images": {"exceptions": [exception(until=20270131)]}}, "until: 20270131 is no day"),
         ({"images": {"exceptions": [exception(for_ever=True)]}}, "images.exceptions[0].for_ever: an exception has"),
     ],
 )
 def test_what_can_not_be_is_refused_with_its_place_and_its_mend(given: Any, says: str) -> None:
     assert says in refusal(given)
+
+
+def test_a_rule_that_stands_there_twice_is_refused() -> None:
+    with pytest.raises(PolicyConfigError, match="here: images stands there twice"):
+        read('{"images": "mandatory", "all": "advisory", "images": "disabled"}', name="here")
 
 
 def test_everything_wrong_with_a_file_is_said_at_once() -> None:

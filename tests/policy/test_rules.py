@@ -159,6 +159,25 @@ def test_the_nodes_own_folders_are_refused() -> None:
     assert "volume a" in wrongs("privileged", pods({}, volumes=[{"name": "a", "hostPath": {"path": "/"}}]))[0]
 
 
+def test_a_volume_of_the_stack_is_no_folder_of_the_node_either() -> None:
+    assert wrongs("privileged", thing("PersistentVolume", namespace="", spec={"csi": {"driver": "d"}})) == []
+    for source in ({"hostPath": {"path": "/"}}, {"local": {"path": "/mnt"}}):
+        assert "a folder of the node" in wrongs("privileged", thing("PersistentVolume", namespace="", spec=source))[0]
+
+
+def test_the_nodes_own_ports_are_refused() -> None:
+    assert wrongs("privileged", pods({"ports": [{"containerPort": 80}]})) == []
+    (wrong,) = wrongs("privileged", pods({"ports": [{"containerPort": 80, "hostPort": 8080}]}))
+    assert "container main takes the node's own port 8080" in wrong
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_process_of_a_windows_node_is_refused(own: bool) -> None:
+    context = {"windowsOptions": {"hostProcess": True}}
+    item = pods({"securityContext": {**SAFE, **context}}) if own else pods({}, securityContext=context)
+    assert "a process of the node" in wrongs("privileged", item)[0]
+
+
 def test_pods_that_are_not_known_yet_are_asked_about_later() -> None:
     item = thing("Deployment", spec={"template": UNKNOWN})
     assert wrongs("privileged", item) == []
@@ -194,6 +213,35 @@ def test_ranges_are_refused_up_to_what_the_environment_allows() -> None:
     assert wrongs("exclusions", config, prefix=24) == []
     everything = pods({}, annotations={"openservicemesh.io/outbound-ip-range-exclusion-list": "0.0.0.0/0"})
     assert "a range of 4294967296 addresses" in wrongs("exclusions", everything, prefix=8)[0]
+
+
+@pytest.mark.parametrize("entry", ["50001-50003", "50001:50003", "*", ""])
+def test_what_is_no_single_port_is_refused(entry: str) -> None:
+    assert "no single port" in wrongs("exclusions", mesh_config(outboundPortExclusionList=[entry]))[0]
+    annotated = pods({}, annotations={"openservicemesh.io/inbound-port-exclusion-list": f"80, {entry}"})
+    assert bool(wrongs("exclusions", annotated)) is bool(entry), "nothing behind a comma is nothing"
+
+
+@pytest.mark.parametrize("entry", ["::/0", "10.0.0.1-10.0.0.9", "redis.shop", "10.0.0.0/33"])
+def test_what_is_no_range_of_addresses_is_refused(entry: str) -> None:
+    assert "no range of IPv4" in wrongs("exclusions", mesh_config(outboundIPRangeExclusionList=[entry]), prefix=8)[0]
+
+
+def test_a_range_may_be_written_with_a_mask() -> None:
+    config = mesh_config(outboundIPRangeExclusionList=["10.0.0.0/255.255.255.0", "10.9.9.9"])
+    assert ["256" in wrong for wrong in wrongs("exclusions", config)] == [True]
+
+
+@pytest.mark.parametrize("key", ["outboundIPRangeInclusionList", "networkInterfaceExclusionList"])
+def test_a_list_by_which_all_the_rest_bypasses_envoy_is_refused(key: str) -> None:
+    assert wrongs("exclusions", mesh_config(**{key: []})) == []
+    assert "bypasses Envoy" in wrongs("exclusions", mesh_config(**{key: ["x"]}))[0]
+    assert unknowns("exclusions", mesh_config(**{key: UNKNOWN})) == [("spec", "traffic", key)]
+
+
+def test_nor_may_a_pod_have_one() -> None:
+    annotated = pods({}, annotations={"openservicemesh.io/outbound-ip-range-inclusion-list": "10.0.0.0/8"})
+    assert "every address that is not in it" in wrongs("exclusions", annotated)[0]
 
 
 def test_fifteen_ports_pass_and_sixteen_do_not() -> None:
@@ -270,12 +318,22 @@ def test_a_binding_names_each_one(kind: str, everybody: str) -> None:
     assert everybody in wrongs("wildcards", thing(kind, subjects=[{"kind": "Group", "name": everybody}]))[0]
 
 
+@pytest.mark.parametrize("kind", ["RoleBinding", "ClusterRoleBinding"])
+def test_a_binding_of_the_role_that_may_do_everything_is_a_wildcard(kind: str) -> None:
+    subjects = [{"kind": "ServiceAccount", "name": "app"}]
+    assert wrongs("wildcards", thing(kind, subjects=subjects, roleRef={"kind": "ClusterRole", "name": "view"})) == []
+    role = {"kind": "ClusterRole", "name": "cluster-admin"}
+    assert "may do everything" in wrongs("wildcards", thing(kind, subjects=subjects, roleRef=role))[0]
+    assert "its subject is app-*" in wrongs("wildcards", thing(kind, subjects=[{"kind": "User", "name": "app-*"}]))[0]
+
+
 def test_a_traffic_target_names_each_one() -> None:
     one = {"kind": "ServiceAccount", "name": "app", "namespace": "shop"}
     assert wrongs("wildcards", thing("TrafficTarget", spec={"destination": one, "sources": [one]})) == []
     for spec in (
         {"destination": {**one, "name": "*"}, "sources": [one]},
         {"destination": one, "sources": [one, {**one, "namespace": "*"}]},
+        {"destination": one, "sources": [{**one, "name": "app-*"}]},
     ):
         assert len(wrongs("wildcards", thing("TrafficTarget", spec=spec))) == 1
 
@@ -286,7 +344,10 @@ def test_a_route_says_which_paths_and_methods_or_nothing() -> None:
 
     assert wrongs("wildcards", route()) == [], "the walkthrough's own"
     assert wrongs("wildcards", route(pathRegex="/orders/.*", methods=["GET"])) == []
-    assert len(wrongs("wildcards", route(pathRegex=".*"))) == 1
+    assert wrongs("wildcards", route(pathRegex="/dapr.proto.internals.v1.ServiceInvocation/CallLocal")) == []
+    for every in (".*", ".+", "/.*", "^/.*$", "^.*", "(/.*)?", "[^ ]*", "/[^?]*", r"[\s\S]*", "/.*|/orders", "*"):
+        assert len(wrongs("wildcards", route(pathRegex=every))) == 1, every
+    assert wrongs("wildcards", route(pathRegex="(")) == [], "Envoy refuses it"
     assert len(wrongs("wildcards", route(methods=["*"]))) == 1
 
 
@@ -328,6 +389,72 @@ def test_a_component_takes_its_password_from_a_secret() -> None:
 def test_a_config_map_holds_no_secret() -> None:
     assert wrongs("secrets", thing("ConfigMap", data={"level": "info"})) == []
     assert "api-key stands in a ConfigMap" in wrongs("secrets", thing("ConfigMap", data={"api-key": "x"}))[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "db.password=hunter2",
+        "  apiKey: 'hunter2'  ",
+        '{"level": 1, "token": "hunter2"}',
+        "url: https://x.example/?access_key=hunter2",
+        "-----BEGIN RSA PRIVATE KEY-----\nhunter2",
+    ],
+)
+def test_nor_does_a_text_in_one(text: str) -> None:
+    (wrong,) = wrongs("secrets", thing("ConfigMap", data={"app.conf": f"first: 1\n{text}\nlast: 2"}))
+    assert "of a ConfigMap. Put that into a Secret" in wrong
+    assert "hunter2" not in wrong
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# password: see the vault",
+        "password: ${DB_PASSWORD}",
+        "password: {{ .Values.x }}",
+        "token: /var/run/secrets/token",
+        "max_tokens: 100",
+        "automountServiceAccountToken: false",
+        "password:",
+        "secretName: db",
+    ],
+)
+def test_a_text_may_say_where_a_secret_is(text: str) -> None:
+    assert wrongs("secrets", thing("ConfigMap", data={"app.conf": text})) == []
+
+
+def test_a_private_key_is_a_secret_whatever_it_is_called() -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nhunter2"
+    assert "variable KEY" in wrongs("secrets", pods({"env": [{"name": "KEY", "value": key}]}))[0]
+    assert (
+        "cert stands in it"
+        in wrongs("secrets", thing("Component", spec={"metadata": [{"name": "cert", "value": key}]}))[0]
+    )
+
+
+@pytest.mark.parametrize(
+    "words", [["--redis-password=hunter2"], ["run", "--api-token", "hunter2"], ["PASSWORD=hunter2"]]
+)
+@pytest.mark.parametrize("key", ["args", "command"])
+def test_no_container_is_started_with_a_secret(words: list[str], key: str) -> None:
+    (wrong,) = wrongs("secrets", pods({key: words}))
+    assert "stands in the clear in what container main is started with" in wrong
+    assert "hunter2" not in wrong
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--redis-password=$(REDIS_PASSWORD)"],
+        ["--token", "--verbose"],
+        ["--token"],
+        ["--token-file", "/run/token"],
+        ["sh", "-c", "token=$(cat /run/token) password=x run"],
+    ],
+)
+def test_a_container_may_be_told_where_its_secret_is(words: list[str]) -> None:
+    assert wrongs("secrets", pods({"args": words})) == []
 
 
 # --- accounts ---------------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ class FakeForge:
         requests: What it was asked.
         answers: Statuses to answer with instead, by method.
         say: What such an answer says.
+        wait: How many seconds such an answer asks to wait; none where empty.
         gone: Ids of comments that somebody deletes before they are written.
         commits: By commit, the requests that it is part of.
     """
@@ -39,6 +40,7 @@ class FakeForge:
     requests: list[Request] = field(default_factory=list)
     answers: dict[str, list[int]] = field(default_factory=dict)
     say: str = "no"
+    wait: str = ""
     gone: set[int] = field(default_factory=set)
     commits: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     url: str = ""
@@ -78,9 +80,13 @@ class _Handler(BaseHTTPRequestHandler):
         if forge.answers.get(method):
             status = forge.answers[method].pop(0)
             headers = {"Location": "http://127.0.0.1:1/elsewhere"} if status in (301, 302, 307) else {}
-            self._reply(status, {"message": forge.say}, headers)
+            self._reply(
+                status, {"message": forge.say}, {**headers, **({"Retry-After": forge.wait} if forge.wait else {})}
+            )
         elif (found := self._requests(parsed.path)) is not None:
             self._reply(200, found)
+        elif parsed.path == "/user":
+            self._reply(200, {"username": "bot"})
         elif parsed.path not in self._known(method):
             self._reply(404, {"message": "Not Found"})
         elif method == "GET":

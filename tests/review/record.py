@@ -1,6 +1,7 @@
 """``python -m tests.review.record``: record the engine's own events of changes to a stack that runs on the lab.
 
-What is recorded is what the engine wrote, compressed. The stack is destroyed at the end.
+``changes`` or ``release`` records only the changes of one config, or only a change of Dapr's release. What is recorded
+is what the engine wrote, compressed. Each stack is destroyed at the end.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import gzip
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
 from lab import api
+from model.versions import DEFAULT_DAPR_VERSION
 from tests.review.streams import EVENTS
 from tests.support import lab
 from tests.support.stack import Stack
@@ -33,15 +35,43 @@ CHANGES: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def main() -> int:
-    """Deploy, record each change's preview, a destroy's and a drift's, and destroy."""
-    stack = lab.stack(NAME, api.paths().data / "test-stacks", policies=NARROW)
+# The newest release that rides the mesh another way: whoever comes from it sees the most.
+OLDER: Final = "1.17.5"
+
+
+def main(wanted: Sequence[str]) -> int:
+    """Record what is wanted, all of it where nothing is named."""
+    recordings: dict[str, Callable[[], None]] = {"changes": changes, "release": release}
+    for name in wanted or recordings:
+        recordings[name]()
+    return 0
+
+
+@contextmanager
+def deployed(**config: Any) -> Iterator[Stack]:
+    """A stack that runs, and is destroyed at the end."""
+    stack = lab.stack(NAME, api.paths().data / "test-stacks", **config)
     try:
         stack.up()
-        _changes(stack)
+        yield stack
     finally:
         stack.destroy()
-    return 0
+
+
+def release() -> None:
+    """Dapr's release changes, from the older one to the default."""
+    api.start(dapr=(OLDER,))
+    with deployed(daprVersion=OLDER) as stack:
+        stack.configure(daprVersion=DEFAULT_DAPR_VERSION)
+        _write("release-change", _preview(stack))
+        # A destroy renders the charts of what is deployed.
+        stack.configure(daprVersion=OLDER)
+
+
+def changes() -> None:
+    """Each change's preview, a destroy's and a drift's."""
+    with deployed(policies=NARROW) as stack:
+        _changes(stack)
 
 
 def _changes(stack: Stack) -> None:
@@ -95,4 +125,4 @@ def _write(name: str, events: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

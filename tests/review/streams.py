@@ -236,6 +236,44 @@ def permissive() -> Stream:
     return stream.expects(expect)
 
 
+LABEL: Final = "app.kubernetes.io/version"
+
+
+def release_change() -> Stream:
+    """Another release of Dapr: each object changes, a StatefulSet is made anew, schemas have thousands of lines."""
+    stream = Stream()
+
+    def labelled(inputs: dict[str, Any]) -> None:
+        inputs["metadata"].setdefault("labels", {})[LABEL] = "1.18.2"
+
+    def rolled(inputs: dict[str, Any]) -> None:
+        labelled(inputs)
+        inputs["spec"]["template"]["metadata"]["labels"][LABEL] = "1.18.2"
+
+    def schemas(inputs: dict[str, Any]) -> None:
+        labelled(inputs)
+        fields = {f"field{number}": {"type": "string", "description": "Of it\nmore"} for number in range(1000)}
+        for version in inputs["spec"]["versions"]:
+            version["schema"] = {"openAPIV3Schema": {"properties": fields}}
+
+    for name in stream.names:
+        inputs = stream.inputs(name)
+        if not name.startswith("dapr-chart/") or "/ready/" in name:
+            continue
+        inputs["metadata"].setdefault("labels", {})[LABEL] = "1.18.1"
+        stream.update(name, lambda inputs: None)
+        if inputs["kind"] == "CustomResourceDefinition":
+            for version in inputs["spec"]["versions"]:
+                version["schema"] = {"openAPIV3Schema": {"properties": {"field0": {"type": "string"}}}}
+            stream.update(name, schemas)
+        elif "template" in inputs.get("spec", {}):
+            stream.update(name, rolled)
+        else:
+            stream.update(name, labelled)
+    stream.replace("dapr-chart/statefulset/dapr-scheduler-server", rolled, keys=("spec",))
+    return stream.outputs(lambda outputs: outputs["versions"].update(dapr="1.18.2"))
+
+
 def exclusions() -> Stream:
     """Port 5432 and a range bypass the mesh, too; so all pods get successors."""
 
@@ -272,6 +310,7 @@ SCENARIOS: Final[dict[str, Callable[[], Stream]]] = {
     "permissive": permissive,
     "exclusions": exclusions,
     "redis-image": redis_image,
+    "release-change": release_change,
     "first": lambda: Stream().first(),
     "gone": lambda: Stream().gone(),
 }

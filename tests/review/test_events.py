@@ -7,6 +7,7 @@ import json
 import pytest
 
 from review.changes import Op, changes
+from review.digest import digest
 from review.events import EventsError, parse
 from tests.review.streams import Stream, real
 
@@ -44,12 +45,30 @@ def test_colours_are_taken_off_messages() -> None:
         (["[]"], "line 1, is no engine event"),
         ([], "has no engine event at all"),
         (["", " "], "has no engine event at all"),
+        ([json.dumps({"a": 1})], "has no engine event at all"),
         ([json.dumps({"steps": [], "changeSummary": {}})], "digest of a preview, not its events"),
     ],
 )
 def test_what_is_no_stream_is_refused(lines: list[str], says: str) -> None:
     with pytest.raises(EventsError, match=says):
         parse(lines, name="file")
+
+
+def test_a_run_that_was_killed_in_the_middle_of_an_event_has_broken_off() -> None:
+    lines = Stream().lines()[:20]
+    preview = parse([*lines, lines[-1][:40]])
+    assert preview.steps
+    assert not preview.finished
+    with pytest.raises(EventsError, match="line 21, is no engine event"):
+        parse([*lines, lines[-1][:40], lines[-1]])
+
+
+def test_a_run_that_ended_before_its_first_resource_is_of_the_stack_that_it_was_made_for() -> None:
+    prelude = json.dumps({"sequence": 0, "preludeEvent": {"config": {}}})
+    failed = json.dumps({"sequence": 1, "diagnosticEvent": {"message": "no plugin", "severity": "error"}})
+    for lines in ([prelude], [prelude, failed]):
+        preview = parse(lines, name="prod.jsonl", stack="prod")
+        assert (preview.stack, preview.finished) == ("prod", False)
 
 
 def test_a_refusal_quotes_nothing_of_the_line() -> None:
@@ -73,6 +92,17 @@ def test_every_operation_of_the_engine_has_its_word() -> None:
 def test_components_and_providers_are_no_objects() -> None:
     found = changes(parse(real("first-install")))
     assert not any("components" in change.kind or "provider" in change.kind for change in found)
+
+
+def test_what_a_program_adds_of_any_other_provider_is_told_and_counts() -> None:
+    stream = Stream().create(
+        "state", "aws:s3/bucket:Bucket", {"kind": "x", "metadata": {"name": "y"}, "acl": "private"}
+    )
+    lines = [line.replace('"id": "",', '"id": "", "custom": true,') for line in stream.lines()]
+    (change,) = changes(parse(lines))
+    assert (change.title, change.op, change.part) == ("Bucket state", Op.CREATE, "the stack")
+    assert digest([parse(lines)]) != digest([parse(Stream().lines())])
+    assert changes(parse(stream.lines())) == (), "a component, say"
 
 
 def test_objects_are_named_by_kind_namespace_and_name() -> None:

@@ -24,7 +24,7 @@ DOCS: Final = FOLDER / "review.md"
 CHANGES: Final = FOLDER / "review-examples.md"
 RECORDED: Final = (
     *("chart-value", "policy-widened", "app-removed", "to-locked", "to-permissive"),
-    *("drift", "destroy"),
+    *("release-change", "drift", "destroy"),
 )
 EXAMPLES: Final[dict[str, Callable[[], list[str]]]] = {
     "first-install": lambda: streams.real("first-install"),

@@ -66,7 +66,7 @@ def test_a_limit_is_of_bytes_and_not_of_characters() -> None:
 
 
 def test_a_limit_that_nothing_fits_is_said() -> None:
-    with pytest.raises(ValueError, match="1 stacks can't be told in 50 bytes"):
+    with pytest.raises(ValueError, match="1 stack can't be told in 50 bytes"):
         fitting([reviewed(Stream())], 50, known=())
 
 
@@ -85,6 +85,22 @@ def test_an_object_has_a_row_and_a_diff() -> None:
     assert "| changed | Dapr | `Deployment dapr-system/dapr-operator` |" in text
     block = text.split("```diff\n")[1].split("\n```")[0]
     assert block.splitlines()[-2:] == ["-             - info", "+             - debug"]
+
+
+def test_a_change_of_the_release_is_readable_and_fits() -> None:
+    stream = streams.release_change()
+    text = fitting([reviewed(stream)], GITHUB_LIMIT, known=())
+    assert text == shown(stream), "all of it"
+    assert "- 🔄 Takes `dapr` from `1.18.1` to `1.18.2`." in text
+    assert "no job or reminder comes meanwhile; its volumes keep them" in text
+    groups = re.findall(r"<summary>changed, each alike: (\d+) objects</summary>\n\n(.*)\n", text)
+    alike = {int(count): names for count, names in groups}
+    most = max(alike)
+    assert most > 20, "the one line that is the same for all of them is told once"
+    assert alike[most].count("`, `") == most - 1
+    assert "`Service dapr-system/dapr-api`" in alike[most]
+    (schema,) = set(re.findall("!.*openAPIV3Schema.*", text))
+    assert schema.endswith("# 4998 lines of schema more, 0 fewer")
 
 
 def test_exclusions_are_a_table_what_changes_first() -> None:
@@ -143,6 +159,14 @@ def test_a_crowd_is_not_drawn_but_what_changes_for_it_is() -> None:
     assert "not drawn" not in caption(before, after)
 
 
+def test_of_a_crowd_of_apps_only_those_with_a_line_are_drawn() -> None:
+    before, after = crowd(61, mode_before=Mode.POLICIES, mode_after=Mode.POLICIES)
+    drawn = diagram(before, after).splitlines()
+    assert len([line for line in drawn if '["' in line]) == 4, "three calls of one app"
+    assert len([line for line in drawn if "-->" in line]) == 3
+    assert caption(before, after) == "Mesh: only what a policy allows passes. 57 apps are not drawn."
+
+
 def test_a_name_can_not_break_out_of_the_picture() -> None:
     def widen(inputs: dict[str, Any]) -> None:
         inputs["spec"]["sources"].append({"kind": "ServiceAccount", "name": 'x"]; click app0', "namespace": "o"})
@@ -167,9 +191,16 @@ def test_what_others_write_stays_text(attack: str) -> None:
     fence = re.compile(r"^(`{3,})(\w*)\n.*?^\1$", re.MULTILINE | re.DOTALL)
     outside = re.sub(r"<summary>.*?</summary>|`[^`\n]*`", "", fence.sub("", text))
     for harmful in ("\n# shouted", "<img", "@everyone", "</details> ", "code"):
-        assert harmful not in outside.replace("\\@", "")
+        assert harmful not in outside, "a backslash before an @ keeps nobody from being told"
     assert outside.count("<details>") == outside.count("</details>")
     assert all(row.count(" | ") <= 4 for row in outside.splitlines() if row.startswith("|"))
+
+
+def test_an_error_that_does_not_fit_is_said_to_be_left_out() -> None:
+    stream = Stream().event(diagnosticEvent={"severity": "error", "message": "why " * 20_000})
+    text = fitting([reviewed(stream)], GITHUB_LIMIT, known=())
+    assert "Would not be deployed" in text
+    assert "_Left out here to fit: the verdicts' reasons and errors._" in text
 
 
 def test_an_error_is_quoted() -> None:

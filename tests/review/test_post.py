@@ -107,6 +107,29 @@ def test_reading_is_tried_again_and_writing_is_not(fake: FakeForge) -> None:
     assert len(fake.sent("POST")) == 2, "the second one failed, and was not repeated: it may have been written"
 
 
+def test_a_comment_is_written_over_again_where_the_api_was_away(fake: FakeForge) -> None:
+    sticky = fake.add(f"{MARKER} old")
+    fake.answers["PATCH"] = fake.answers["PUT"] = [502, 503]
+    assert post(reached(fake), BODY) == "updated"
+    assert fake.bodies() == {sticky: BODY}
+
+
+@pytest.mark.parametrize("status", [403, 429])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_where_the_api_asks_to_wait_the_review_does(fake: FakeForge, method: str, status: int) -> None:
+    fake.answers[method] = [status]
+    fake.wait = "1"
+    assert post(reached(fake), BODY) == "created"
+    assert list(fake.bodies().values()) == [BODY], "once"
+    assert len(fake.sent(method)) == 2
+
+
+def test_an_api_that_goes_on_asking_to_wait_is_told_as_that(fake: FakeForge) -> None:
+    fake.answers["GET"] = [429] * 9
+    with pytest.raises(PostError, match="429.*run it again later"):
+        post(reached(fake), BODY)
+
+
 def test_no_redirect_takes_the_token_elsewhere(fake: FakeForge) -> None:
     fake.answers["GET"] = [302]
     with pytest.raises(PostError, match="302"):

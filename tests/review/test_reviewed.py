@@ -35,13 +35,14 @@ def github(forge: FakeForge, **more: str) -> dict[str, str]:
     }
 
 
-def gitlab(forge: FakeForge) -> dict[str, str]:
+def gitlab(forge: FakeForge, **more: str) -> dict[str, str]:
     return {
         "CI_API_V4_URL": forge.url,
         "CI_COMMIT_SHA": COMMIT,
         "CI_PROJECT_ID": "team/mesh",
         "GITLAB_CI": "true",
         "GITLAB_TOKEN": TOKEN,
+        **more,
     }
 
 
@@ -133,6 +134,16 @@ def test_a_strangers_comment_opens_nothing(tmp_path: Path, capsys: pytest.Captur
         assert main(["reviewed", "prod"], github(forge, GITHUB_ACTIONS="true")) == FAILED
         assert "has no review with digests" in capsys.readouterr().err
         assert main(["reviewed", "prod"], github(forge, REVIEW_AUTHOR="stranger")) == 0, "unless it is whom one trusts"
+
+
+def test_on_gitlab_only_the_notes_of_the_tokens_user_count(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving("gitlab") as forge:
+        forge.add(f"{MARKER}\n{trailer(reviewed('prod'))}", author="stranger")
+        forge.commits[COMMIT] = [{"iid": 7, "state": "merged", "merge_commit_sha": COMMIT}]
+        for environment in (gitlab(forge), gitlab(forge, REVIEW_AUTHOR="")):
+            assert main(["reviewed", "prod"], environment) == FAILED
+            assert "has no review with digests" in capsys.readouterr().err
+        assert main(["reviewed", "prod"], gitlab(forge, REVIEW_AUTHOR="stranger")) == 0
 
 
 @pytest.mark.parametrize(

@@ -5,23 +5,28 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
+import shlex
 import string
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from model import mermaid
 from model.leaks import LeakError, guard
+from review import markdown
 from review.events import parse
 from review.markdown import Level, rendered
 from review.report import known, review
 from review.secrets import SECRET, UNKNOWN, Mask, from_config
 from tests.review.streams import BLINDED, Stream
 
-PLANTED = "pl4nted-S3cret/+=&\"'\\<x>"
+PLANTED = "pl4nted-S3cret/+=&\"'\\<x>|y`z*_é~"
 # To make a failing example smaller takes minutes here, and says no more.
 WITHOUT_SHRINKING = (Phase.explicit, Phase.reuse, Phase.generate)
 SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -57,6 +62,9 @@ SHAPES: dict[str, Callable[[str], Any]] = {
         "kubectl.kubernetes.io/last-applied-configuration": json.dumps({"env": [{"name": "TOKEN", "value": text}]})
     },
     "a name that speaks for itself": lambda text: {"dbPassword": text},
+    "a file's line that speaks for itself": lambda text: {"app.conf": f"level=1\ndb.password={text}\nlast=2"},
+    "a JSON file that speaks for itself": lambda text: {"app.json": json.dumps({"level": 1, "apiToken": text})},
+    "an argument that speaks for itself": lambda text: {"args": [f"--redis-password={text}"]},
     "a variable that speaks for itself": lambda text: {"env": [{"name": "API_TOKEN", "value": text}]},
 }
 
@@ -70,6 +78,25 @@ def test_a_secret_is_masked_by_structure_alone(shape: Callable[[str], Any]) -> N
     found = masked({"outer": [shape(PLANTED)]})
     for form in (PLANTED, json.dumps(PLANTED)[1:-1], base64.b64encode(PLANTED.encode()).decode(), "S3cret"):
         assert form not in found
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("token=token", "token=[secret]"),
+        ("user: me\npassword: correct horse\nlast: 2", "user: me\npassword: [secret]\nlast: 2"),
+        ('{"apiKey": "a\\"b", "next": "c"}', '{"apiKey": "[secret]", "next": "c"}'),
+        ("password: ${FROM_ELSEWHERE}", "password: ${FROM_ELSEWHERE}"),
+        ("tokens: 100", "tokens: 100"),
+    ],
+)
+def test_of_a_text_only_the_secret_is_masked(text: str, shown: str) -> None:
+    assert Mask().value({"app.conf": text}) == {"app.conf": shown}
+
+
+def test_a_message_stays_readable() -> None:
+    stream = Stream().event(diagnosticEvent={"message": "can't read the secret: forbidden", "severity": "error"})
+    assert parse(stream.lines()).errors == ("can't read the secret: forbidden",)
 
 
 def test_what_is_no_secret_stays_readable() -> None:
@@ -101,6 +128,22 @@ FORMS: dict[str, Callable[[str], str]] = {
     "in JSON in JSON": lambda text: json.dumps({"a": json.dumps({"b": text})}),
     "in HTML": html.escape,
     "in hexadecimal": lambda text: text.encode().hex(),
+    "in large hexadecimal": lambda text: text.encode().hex().upper(),
+    "in an address, in small letters": lambda text: re.sub(
+        "%..", lambda found: found[0].lower(), urllib.parse.quote(text, safe="")
+    ),
+    "in an address in an address": lambda text: urllib.parse.quote(urllib.parse.quote(text, safe=""), safe=""),
+    "in JSON, as Go writes it": lambda text: (
+        json.dumps(text).replace("&", r"\u0026").replace("<", r"\u003c").replace(">", r"\u003e")
+    ),
+    "in JSON in JSON in JSON": lambda text: json.dumps(json.dumps(json.dumps(text))),
+    "in HTML, as Go writes it": lambda text: html.escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
+    "in YAML, between two quotes": lambda text: yaml.safe_dump(text, default_style='"', allow_unicode=True),
+    "in a shell": shlex.quote,
+    "in base64 in base64": lambda text: base64.b64encode(base64.b64encode(f"x:{text}".encode())).decode(),
+    "in JSON in base64": lambda text: base64.b64encode(json.dumps({"auth": text}).encode()).decode(),
+    "in base64 in an address": lambda text: urllib.parse.quote(base64.b64encode(text.encode()).decode(), safe=""),
+    "in a picture": mermaid.text,
     "in YAML": lambda text: "'" + text.replace("'", "''") + "'",
 }
 
@@ -109,6 +152,34 @@ FORMS: dict[str, Callable[[str], str]] = {
 def test_the_guard_finds_a_secret_in_every_form(form: Callable[[str], str]) -> None:
     with pytest.raises(LeakError):
         guard(f"before {form(PLANTED)} after", {PLANTED})
+
+
+@pytest.mark.parametrize("show", [markdown._cell, markdown._plain, markdown._code])
+def test_the_guard_finds_a_secret_in_the_comments_own_ways_of_writing(show: Callable[[str], str]) -> None:
+    with pytest.raises(LeakError):
+        guard(f"| {show(PLANTED)} |", {PLANTED})
+
+
+def test_the_guard_finds_a_secret_that_was_folded_or_broken_into_lines() -> None:
+    words = (
+        "correct horse battery staple and nine more words that make it long enough to be folded by whoever writes it"
+    )
+    folded = yaml.safe_dump({"note": words}, width=30)
+    assert words not in folded
+    encoded = base64.encodebytes(f"{'x' * 40}{PLANTED}{'y' * 60}".encode()).decode()
+    for text, secret in ((folded, words), (encoded, PLANTED), ("\n".join(f"+   {char}" for char in PLANTED), PLANTED)):
+        with pytest.raises(LeakError):
+            guard(text, {secret})
+
+
+def test_each_secret_of_a_registrys_credentials_is_one() -> None:
+    auth = base64.b64encode(b"robot:hunter22").decode()
+    credentials = json.dumps({"auths": {"registry.example": {"auth": auth, "username": "robot"}}})
+    found = from_config(json.dumps({"a:registryCredentials": {"value": credentials, "secret": True}}))
+    assert found == {credentials, auth, "hunter22"}, "neither the registry nor the user"
+    mask = Mask()
+    mask.secret(credentials)
+    assert mask.known == found
 
 
 @given(st.text(min_size=6, max_size=40), st.sampled_from(sorted(FORMS)))

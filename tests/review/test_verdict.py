@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -155,6 +156,108 @@ def test_a_route_of_a_policy_is_told() -> None:
     assert "`HTTPRouteGroup nodeapp-service-routes`" in told(reviewed(stream), Severity.CALLS)
 
 
+@pytest.mark.parametrize(
+    ("name", "edit", "says"),
+    [
+        (
+            "smi-traffic-target",
+            lambda inputs: inputs["spec"]["rules"][0].update(matches=["other"]),
+            "Changes which of the allowed callers' calls pass: `TrafficTarget pythodapp-traffic-target`.",
+        ),
+        (
+            "smi-traffic-target",
+            lambda inputs: inputs["spec"].pop("rules"),
+            "Changes which of the allowed callers' calls pass: `TrafficTarget pythodapp-traffic-target`.",
+        ),
+        (
+            "hello-nodeapp-pods",
+            lambda inputs: pod_notes(inputs).update({"openservicemesh.io/sidecar-injection": "disabled"}),
+            "Takes `nodeapp` out of the mesh: **no policy holds there**",
+        ),
+        (
+            "hello-namespace",
+            lambda inputs: inputs["metadata"]["labels"].pop("openservicemesh.io/monitored-by"),
+            "Takes `nodeapp`, `pythonapp` out of the mesh",
+        ),
+        (
+            "hello-nodeapp-pods",
+            lambda inputs: pod_notes(inputs).update(
+                {"openservicemesh.io/outbound-port-exclusion-list": "80, 443, 50002"}
+            ),
+            "Lets past the mesh, for `the pods of nodeapp`: `port 50002`.",
+        ),
+        (
+            "hello-nodeapp-pods",
+            lambda inputs: pod_notes(inputs).update(
+                {"openservicemesh.io/outbound-ip-range-inclusion-list": "10.0.0.0/8"}
+            ),
+            "Lets past the mesh, for `the pods of nodeapp`: `all but 10.0.0.0/8`.",
+        ),
+        (
+            "exclusions-patch",
+            lambda inputs: inputs["spec"]["traffic"].update(inboundPortExclusionList=[3000]),
+            "Lets past the mesh, for every pod of the mesh: `inbound port 3000`.",
+        ),
+        (
+            "exclusions-patch",
+            lambda inputs: inputs["spec"]["traffic"].update(networkInterfaceExclusionList=["eth1"]),
+            "Lets past the mesh, for every pod of the mesh: `interface eth1`.",
+        ),
+    ],
+)
+def test_every_way_in_which_a_call_passes_or_does_not_is_told(name: str, edit: Any, says: str) -> None:
+    one = reviewed(Stream().update(name, edit))
+    assert one.verdict.severity is Severity.CALLS
+    assert says in told(one, Severity.CALLS)
+
+
+def pod_notes(inputs: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = inputs["spec"]["template"]["metadata"]["annotations"]
+    return found
+
+
+@pytest.mark.parametrize("key", ["inboundPortExclusionList", "outboundIPRangeInclusionList"])
+@pytest.mark.parametrize("value", [UNKNOWN, [UNKNOWN]])
+def test_a_list_beside_the_exclusions_that_is_not_known_yet_is_said_to_be_that(key: str, value: Any) -> None:
+    stream = Stream().update("exclusions-patch", lambda inputs: inputs["spec"]["traffic"].update({key: value}))
+    assert "What bypasses the mesh is not known yet" in said(reviewed(stream))
+
+
+def test_an_app_that_comes_back_into_the_mesh_is_told() -> None:
+    stream = Stream()
+    pod_notes(stream.inputs("hello-nodeapp-pods"))["openservicemesh.io/sidecar-injection"] = "disabled"
+    stream.update("hello-nodeapp-pods", lambda inputs: None)
+    assert "Takes `nodeapp` back into the mesh." in told(reviewed(stream), Severity.CALLS)
+
+
+def test_where_calls_come_and_go_besides_is_told() -> None:
+    stream = Stream().update("hello-nodeapp-service", lambda inputs: inputs["spec"].update(type="LoadBalancer"))
+    body = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": {"podSelector": {}}}
+    body |= {"metadata": {"name": "none", "namespace": "dapr-test"}}
+    stream.create("none", "kubernetes:networking.k8s.io/v1:NetworkPolicy", body)
+    assert (
+        "Changes where calls may come from or go to: `NetworkPolicy dapr-test/none`, `Service dapr-test/nodeapp`."
+        in (told(reviewed(stream), Severity.CALLS))
+    )
+    labelled = Stream().update("hello-nodeapp-service", lambda inputs: inputs["metadata"].update(labels={"a": "b"}))
+    for stream in (labelled, Stream().first()):
+        assert "where calls may come from" not in said(reviewed(stream))
+
+
+def test_what_service_accounts_may_do_is_told_where_it_changes() -> None:
+    role, binding = "dapr-chart/role/dapr-sentry", "dapr-chart/clusterrolebinding/dapr-sentry"
+    stream = Stream().update(role, lambda inputs: inputs["rules"][0].update(resources=["*"]))
+    stream.update(binding, lambda inputs: inputs["subjects"].append({"kind": "Group", "name": "system:authenticated"}))
+    one = reviewed(stream)
+    assert one.verdict.headline == "Changes what ServiceAccounts may do."
+    assert told(one, Severity.GRANTS) == (
+        "Changes what ServiceAccounts may do: `ClusterRoleBinding dapr-sentry`, `Role dapr-system/dapr-sentry`."
+    )
+    labelled = Stream().update(role, lambda inputs: inputs["metadata"]["labels"].update(a="b"))
+    for stream in (labelled, Stream().first(), Stream().gone()):
+        assert not told(reviewed(stream), Severity.GRANTS)
+
+
 def test_what_bypasses_the_mesh_is_told() -> None:
     one = reviewed(streams.exclusions())
     assert "Lets past the mesh, for every pod of the mesh: `10.1.0.0/16`, `port 5432`." in told(one, Severity.CALLS)
@@ -206,6 +309,15 @@ def test_a_delete_says_what_is_lost_with_it(name: str) -> None:
     one = reviewed(Stream().delete(name))
     assert one.verdict.severity is Severity.DESTROYS
     assert DELETED[name] in told(one, Severity.DESTROYS)
+
+
+def test_what_goes_with_several_goes_with_each_of_them() -> None:
+    stream = Stream()
+    for name in ("components", "configurations"):
+        stream.delete(f"dapr-chart/customresourcedefinition/{name}.dapr.io", protect=True)
+    text = said(reviewed(stream))
+    assert "and with each of them every object of that kind in the whole cluster" in text
+    assert "Pulumi refuses: they are protected." in text
 
 
 def test_what_is_kept_on_delete_is_no_loss() -> None:
@@ -278,6 +390,42 @@ def test_a_secret_that_changes_is_told_without_its_value() -> None:
 def test_a_secret_that_changes_is_found_by_its_path(inputs: dict[str, Any], path: str) -> None:
     stream = Stream().update("hello-redis-password", lambda i: i.update(inputs), paths=(path, "metadata.labels"))
     assert reviewed(stream).changes[0].secret_paths == (path,)
+
+
+@pytest.mark.parametrize(("change", "told"), [("password=b\nlevel=1", True), ("password=a\nlevel=2", False)])
+def test_of_a_text_with_a_secret_in_it_it_is_told_whether_just_that_changes(change: str, told: bool) -> None:
+    name, path = "osm-chart/configmap/preset-mesh-config", 'data["app.conf"]'
+    stream = Stream()
+    stream.inputs(name)["data"]["app.conf"] = "password=a\nlevel=1"
+    stream.update(name, lambda inputs: inputs["data"].update({"app.conf": change}), paths=(path,))
+    one = reviewed(stream)
+    assert ("Secret values change, which are not shown" in said(one)) is told
+    assert one.changes[0].secret_paths == ((path,) if told else ())
+    assert one.diffs[one.changes[0].urn].is_empty is told
+
+
+def test_another_stage_and_another_release_are_told() -> None:
+    assert "Moves from the stage `smi` to `permissive`." in said(review(parse(real("to-permissive"))))
+    assert "Takes `dapr` from `1.18.1` to `1.18.2`." in said(reviewed(streams.release_change()))
+    for stream in (Stream(), Stream().first(), Stream().gone(), streams.dapr_value()):
+        assert not re.search("Takes `|Moves from", said(reviewed(stream))), "nothing of the kind"
+    unknown = Stream().outputs(lambda outputs: outputs.update(versions=UNKNOWN, stage=UNKNOWN))
+    assert not re.search("Takes `|Moves from", said(reviewed(unknown)))
+
+
+@pytest.mark.parametrize(("count", "words"), [(1, "1 pod instead of 2"), (3, "3 pods instead of 2")])
+def test_one_is_no_plural(count: int, words: str) -> None:
+    stream = Stream()
+    name = "dapr-chart/deployment/dapr-operator"
+    stream.inputs(name)["spec"]["replicas"] = 2
+    assert f"has {words}." in said(reviewed(stream.update(name, lambda inputs: inputs["spec"].update(replicas=count))))
+
+
+def test_a_count_of_pods_that_is_not_known_yet_is_no_scaling() -> None:
+    def unknown(inputs: dict[str, Any]) -> None:
+        inputs["spec"]["replicas"] = UNKNOWN
+
+    assert "instead of" not in said(reviewed(Stream().update("dapr-chart/deployment/dapr-operator", unknown)))
 
 
 def test_scaling_to_nothing_is_a_loss() -> None:

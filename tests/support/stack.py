@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import secrets
 import subprocess
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,6 +123,16 @@ class Stack:
                 content["config"].pop(full, None)
         self.file.write_text(yaml.safe_dump(content))
 
+    @contextmanager
+    def apart(self, **values: Any) -> Iterator[Stack]:
+        """The same stack with another config, in a file of its own: to be asked beside others what would be done."""
+        with tempfile.TemporaryDirectory() as folder:
+            other = copy.copy(self)
+            other.folder = Path(folder)
+            other.file.write_text(self.file.read_text())
+            other.configure(**values)
+            yield other
+
     def preview(self, *flags: str) -> set[Step]:
         """What the next ``up`` would do, without what stays and what is only read."""
         plan = json.loads(self.run("preview", "--json", *flags))
@@ -141,6 +154,10 @@ class Stack:
         """The stack's outputs."""
         found: dict[str, Any] = json.loads(self.cli("stack", "output", "--json", "--stack", self.name))
         return found
+
+    def expectation(self) -> str:
+        """What the stack's verification goes by, as JSON."""
+        return self.cli("stack", "output", "expectation", "--stack", self.name)
 
     def state(self) -> dict[str, Any]:
         """The stack's whole state, secrets encrypted."""

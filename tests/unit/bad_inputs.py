@@ -105,6 +105,7 @@ def nested(path: str, value: Any) -> dict[str, Any]:
     return result
 
 
+ENFORCE: Final = "pod-security.kubernetes.io/enforce"
 JOINED: Final = "openservicemesh.io/monitored-by"
 USER: Final = {"username": "u", "password": "p"}
 NO_OBJECTS: Final[tuple[Any, ...]] = (5, "text", True)
@@ -148,7 +149,7 @@ BAD: Final[tuple[Bad, ...]] = (
         ("namespaceLabels.dapr-test", {"dapr-test": ["team"]}),
         ("namespaceLabels.dapr-test", {"dapr-test": None}),
     ),
-    *each("an object of apps by app id", "apps", "[]", "1", "nodeapp"),
+    *each("an object of apps by app id", "apps", "[]", "1", "nodeapp", "[" * 9999, f"[{'9' * 5000}]"),
     *inside("an object with an app's keys", "apps", *(("apps.shop", {"shop": given}) for given in NO_OBJECTS)),
     *each("an object of policies by name", "policies", "[]", "1", "p"),
     *inside("an object with a policy's keys", "policies", *(("policies.p", {"p": given}) for given in NO_OBJECTS)),
@@ -163,7 +164,7 @@ BAD: Final[tuple[Bad, ...]] = (
     *shop("a TCP port from 1 to 65535", "servicePort", 0, 65536, "http"),
     *shop(
         f'a number of pods from 1 to {MOST_REPLICAS}, or the word "hpa"',
-        *("replicas", 0, MOST_REPLICAS + 1, -1, "many", "HPA", True, 1.5),
+        *("replicas", 0, MOST_REPLICAS + 1, -1, "many", "HPA", True, 1.5, "0", "00", "-0", 0.0, " 0 "),
     ),
     *shop("an object of texts", "env", [], "A=1", 5),
     *shop("an object with requests and limits", "resources", [], "100m", 5),
@@ -222,6 +223,8 @@ BAD: Final[tuple[Bad, ...]] = (
         "extraIpRangeExclusions",
         *([one] for one in ("10.0.0.1", "0.0.0.0/0", "10.0.0.1/8", "10.0.0.0/33", "fd00::/8", "999.0.0.0/8", "", None)),
         ["10.0.0.0/255.0.0.0"],
+        ["0.0.0.0/1", "128.0.0.0/1"],
+        ["128.0.0.0/2", "0.0.0.0/1", "192.0.0.0/2", "10.0.0.0/8"],
     ),
     # --- resources ---
     *(
@@ -246,6 +249,9 @@ BAD: Final[tuple[Bad, ...]] = (
             (".requests.cpu", {"requests": {"cpu": "2"}, "limits": {"cpu": "1500m"}}),
             (".requests.memory", {"requests": {"memory": "1Gi"}, "limits": {"memory": "1G"}}),
             (".requests.gpu", {"requests": {"gpu": "1"}}),
+            (".limits.memory", {"limits": {"memory": "128"}}),
+            (".requests.memory", {"requests": {"memory": 64}}),
+            (".requests.memory", {"requests": {"memory": "1e400"}, "limits": {"memory": "1Gi"}}),
         )
     ),
     # --- environment ---
@@ -314,6 +320,9 @@ BAD: Final[tuple[Bad, ...]] = (
         ("spec.toleration", {"spec": {"toleration": []}}),
         ("spec.tolerations", {"spec": {"tolerations": {}}}),
         ("spec.tolerations.0.kee", {"spec": {"tolerations": [{"kee": "a"}]}}),
+        ("spec.containers.0", {"spec": {"containers": [None]}}),
+        (f"{OWN}.env.0", container(env=[None])),
+        ("spec.volumes.v.emptyDir.sizeLimit", {"spec": {"volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1GB"}}]}}),
         ("spec.nodeSelector.disk", {"spec": {"nodeSelector": {"disk": True}}}),
         ("spec.terminationGracePeriodSeconds", {"spec": {"terminationGracePeriodSeconds": "30"}}),
         (f"{OWN}.readinessProb", container(readinessProb={})),
@@ -330,6 +339,7 @@ BAD: Final[tuple[Bad, ...]] = (
                 ("hostNetwork", True),
                 ("dnsPolicy", "Default"),
                 ("shareProcessNamespace", True),
+                ("hostPID", True),
                 ("restartPolicy", "Never"),
                 ("automountServiceAccountToken", False),
             )
@@ -357,6 +367,8 @@ BAD: Final[tuple[Bad, ...]] = (
                 "dapr.io/app-id",
                 "dapr.io/grpc-port",
                 "dapr.io/app-protocol",
+                "dapr.io/enable-native-sidecar",
+                "dapr.io/enable-debug",
                 "openservicemesh.io/outbound-port-exclusion-list",
                 "openservicemesh.io/sidecar-injection",
                 "dapr-osm/dapr",
@@ -373,19 +385,43 @@ BAD: Final[tuple[Bad, ...]] = (
             container(securityContext={"capabilities": {"add": ["NET_ADMIN"]}}),
         ),
         (f"{NEW}.securityContext.capabilities.add", sidecar(securityContext={"capabilities": {"add": ["ALL"]}})),
+        (f"{NEW}.securityContext.capabilities.add", sidecar(securityContext=holding("net_admin"))),
+        (f"{OWN}.securityContext.capabilities.add", container(securityContext=holding("cap_sys_admin"))),
         (
             "spec.initContainers.first.securityContext.privileged",
             {"spec": {"initContainers": [{"name": "first", "image": "i", "securityContext": {"privileged": True}}]}},
         ),
     ),
     *pod(
-        "sidecar-quantities",
+        "daprd-annotations",
         *(
-            (
-                f"metadata.annotations.dapr.io/sidecar-{what}",
-                {"metadata": {"annotations": {f"dapr.io/sidecar-{what}": v}}},
+            annotated(f"dapr.io/{name}", value)
+            for name, value in (
+                ("sidecar-cpu-limit", "much"),
+                ("sidecar-memory-limit", "128MB"),
+                ("sidecar-memory-request", "0"),
+                ("sidecar-cpu-limits", "100m"),
+                ("grpc-ports", "1"),
+                ("zzz", "1"),
+                ("app-max-concurrency", "five"),
+                ("sidecar-readiness-probe-delay-seconds", "5s"),
+                ("debug-port", "1.5"),
+                ("enable-metrics", "disabled"),
+                ("log-as-json", ""),
+                ("log-level", "verbose"),
+                ("log-level", "debug info"),
+                ("sidecar-seccomp-profile-type", "runtime/default"),
+                ("max-body-size", "16MB"),
+                ("block-shutdown-duration", "30"),
             )
-            for what, v in (("cpu-limit", "much"), ("memory-limit", "128MB"), ("memory-request", "0"))
+        ),
+        (
+            "metadata.annotations.dapr.io/sidecar-memory-request",
+            {
+                "metadata": {
+                    "annotations": {"dapr.io/sidecar-memory-request": "1Gi", "dapr.io/sidecar-memory-limit": "512Mi"}
+                }
+            },
         ),
     ),
     *pod(
@@ -401,7 +437,97 @@ BAD: Final[tuple[Bad, ...]] = (
         (f"{NEW}.ports", sidecar(ports=[{"containerPort": 8080}])),
         (f"{NEW}.resources.limits.memory", sidecar(resources={"limits": {"memory": "1GB"}})),
         ("spec.initContainers.shop", {"spec": {"initContainers": [{"name": "shop", "image": "i"}]}}),
+        ("spec.containers", {"spec": {"containers": None}}),
+        (NEW, {"spec": {"containers": [{"name": "proxy", "image": "i"}] * 2}}),
+        (
+            "spec.initContainers.proxy",
+            {"spec": {kind: [{"name": "proxy", "image": "i"}] for kind in ("containers", "initContainers")}},
+        ),
+        ("spec.containers.My_Proxy", {"spec": {"containers": [{"name": "My_Proxy", "image": "i"}]}}),
+        (f"{NEW}.image", sidecar(image="https://registry.example/proxy:1")),
+        (f"{NEW}.image", sidecar(image="Proxy:1")),
+        (f"{NEW}.ports", sidecar(ports=[{"containerPort": 70000}])),
+        (f"{NEW}.ports", sidecar(ports=[{"containerPort": 7000, "hostPort": 0}])),
+        (
+            "spec.containers.other.ports",
+            {
+                "spec": {
+                    "containers": [
+                        {"name": name, "image": "i", "ports": [{"containerPort": 7000}]} for name in ("proxy", "other")
+                    ]
+                }
+            },
+        ),
+        (f"{OWN}.env.DAPR_HTTP_PORT", container(env=[{"name": "DAPR_HTTP_PORT", "value": "1"}])),
+        (f"{NEW}.env.1A", sidecar(env=[{"name": "1A", "value": "1"}])),
+        (f"{NEW}.env.0", sidecar(env=[{"value": "1"}])),
+        (f"{NEW}.env.A", sidecar(env=[{"name": "A", "value": "a\0b"}])),
+        (f"{OWN}.volumeMounts", container(volumeMounts=[{"name": "data", "mountPath": "/data"}])),
+        (
+            f"{NEW}.volumeMounts",
+            {
+                "spec": {
+                    "volumes": [{"name": "data", "emptyDir": {}}],
+                    "containers": [
+                        {"name": "proxy", "image": "i", "volumeMounts": [{"name": "date", "mountPath": "/data"}]}
+                    ],
+                }
+            },
+        ),
         env={"A": "1"},
+    ),
+    *(
+        Bad(
+            rule="api-token",
+            keys=(f"apps.{app}.pod.metadata.annotations.dapr.io/api-token-secret",),
+            config={
+                "apps": {
+                    app: {**given, "pod": {"metadata": {"annotations": {"dapr.io/api-token-secret": "token"}}}},
+                },
+                **more,
+            },
+        )
+        for app, given, more in (
+            ("shop", SHOP, {}),
+            ("nodeapp", {}, {"verify": "calls"}),
+            ("pythonapp", {}, {"stage": "dapr"}),
+        )
+    ),
+    *pod(
+        "probe-ports",
+        *(
+            (f"{OWN}.readinessProbe.tcpSocket.port", container(readinessProbe={"tcpSocket": {"port": port}}))
+            for port in ("http", "8080", 0, 65536, True, None, [8080])
+        ),
+        (
+            f"{NEW}.startupProbe.httpGet.port",
+            sidecar(ports=[{"name": "web", "containerPort": 8081}], startupProbe={"httpGet": {"port": "wbe"}}),
+        ),
+    ),
+    *pod(
+        "probes-in-the-mesh",
+        # daprd's is by TCP.
+        (f"{OWN}.livenessProbe.httpGet", container(livenessProbe={"httpGet": {"port": 8080}})),
+        (f"{NEW}.livenessProbe.httpGet", sidecar(livenessProbe={"httpGet": {"port": 8081}})),
+        # And this by HTTP.
+        (f"{OWN}.readinessProbe.httpGet", container(readinessProbe={"httpGet": {"port": 8080, "scheme": "HTTPS"}})),
+        (f"{OWN}.readinessProbe.grpc", container(readinessProbe={"grpc": {"port": 8080}})),
+        (f"{OWN}.lifecycle.postStart.httpGet", container(lifecycle={"postStart": {"httpGet": {"port": 8080}}})),
+        (
+            "spec.initContainers.first.startupProbe.tcpSocket",
+            {"spec": {"initContainers": [{"name": "first", "image": "i", "startupProbe": {"tcpSocket": {"port": 1}}}]}},
+        ),
+    ),
+    *(
+        Bad(
+            rule="probes-in-the-mesh",
+            keys=(f"apps.shop.pod.{OWN}.{kind}.tcpSocket",),
+            config={
+                "daprVersion": "1.12.0",
+                "apps": {"shop": {**SHOP, "pod": container(**{kind: {"tcpSocket": {"port": 8080}}})}},
+            },
+        )
+        for kind in ("livenessProbe", "readinessProbe")
     ),
     # --- namespaces ---
     *(
@@ -441,6 +567,28 @@ BAD: Final[tuple[Bad, ...]] = (
                 ("pod-security.kubernetes.io/enforce", "baseline"),
                 ("pod-security.kubernetes.io/enforce", "restricted"),
             )
+        ),
+    ),
+    *inside(
+        "pod-security-level",
+        "namespaceLabels",
+        *(
+            (f"namespaceLabels.{namespace}.{ENFORCE}", {namespace: {ENFORCE: "restricted"}})
+            for namespace in ("dapr-system", "osm-system")
+        ),
+    ),
+    *inside(
+        "pod-security-value",
+        "namespaceLabels",
+        *(
+            (f"namespaceLabels.{namespace}.pod-security.kubernetes.io/{mode}", {namespace: {label: value}})
+            for namespace, mode, value in (
+                ("dapr-test", "enforce", "Restricted"),
+                ("dapr-system", "warn", "strict"),
+                ("osm-system", "audit", ""),
+                ("dapr-test", "enforce-version", "1.33"),
+            )
+            for label in [f"pod-security.kubernetes.io/{mode}"]
         ),
     ),
     Bad(
@@ -496,6 +644,21 @@ BAD: Final[tuple[Bad, ...]] = (
         *({**AUDITS, "pathRegex": path} for path in ("/", "/.*", "/dapr.*")),
         daprVersion=BY_ADDRESS,
     ),
+    *(
+        bad
+        for version in BY_HTTP
+        for bad in policy(
+            "path-of-calls",
+            ".pathRegex",
+            *({**AUDITS, "pathRegex": path} for path in ("/v1/orders", "neworder", "/dapr", "CallLocal.*")),
+            daprVersion=version,
+        )
+    ),
+    *policy(
+        "expression-size",
+        ".pathRegex",
+        *({**AUDITS, "pathRegex": f"/dapr{r}"} for r in (r"\pL+", ".{60}", "(.|a{99})*")),
+    ),
     *inside(
         "own-route",
         "policies",
@@ -535,6 +698,49 @@ BAD: Final[tuple[Bad, ...]] = (
     *each("chart-there", "osmChart", "charts/none", "", "docs", "README.md"),
     *each(
         "dapr-values", "daprValues", *(nested(p, "x") for p in ("global.tag", "global.mtls.enabled", "global.registry"))
+    ),
+    *each(
+        "dapr-values",
+        "daprValues",
+        nested("global.rbac.namespaced", True),
+        nested("dapr_operator.watchNamespace", "shop"),
+        nested("dapr_sidecar_injector.nativeSidecar", True),
+    ),
+    *inside(
+        "dapr-value-parts",
+        "daprValues",
+        *((f"daprValues.{name}", {name: {"x": 1}}) for name in ("dapr_operatr", "Global", "dapr_sidecarinjector")),
+    ),
+    *inside(
+        "daprs-user",
+        "daprValues",
+        *(
+            (
+                "daprValues.dapr_sidecar_injector.sidecarRunAsUser",
+                nested("dapr_sidecar_injector.sidecarRunAsUser", user),
+            )
+            for user in (1500, "1500", 1500.0)
+        ),
+    ),
+    *inside(
+        "osm-value-parts",
+        "osmValues",
+        *((f"osmValues.{name}", {name: {"x": 1}}) for name in ("oms", "osmm", "countour")),
+    ),
+    *inside(
+        "osm-inbound-ports",
+        "osmValues",
+        *(
+            ("osmValues.osm.inboundPortExclusionList", nested("osm.inboundPortExclusionList", ports))
+            for ports in ([50002], [9090, 50002], [50002, 50001])
+        ),
+    ),
+    *each(
+        "osm-values",
+        "osmValues",
+        nested("osm.outboundIPRangeInclusionList", ["10.0.0.0/8"]),
+        nested("osm.networkInterfaceExclusionList", ["eth0"]),
+        nested("osm.enableReconciler", True),
     ),
     *each(
         "osm-values", "osmValues", *(nested(p, "x") for p in ("osm.meshName", "osm.enableEgress", "osm.trustDomain"))

@@ -5,11 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from bugreport import __main__ as command
 from bugreport import gather, write
@@ -18,7 +23,7 @@ from bugreport.redaction import GONE, Redaction, keys_of, names_in
 from cluster.access import Access, Certificate, User
 from cluster.client import Answer, Cluster
 from cluster.errors import ForbiddenError
-from model.leaks import forms
+from model.leaks import LeakError, forms
 
 from .test_status import Lab
 
@@ -288,3 +293,35 @@ def test_the_command_writes_an_archive_that_only_its_user_may_read(
     fake.objects.clear()
     assert command.main(["--output", str(file)]) == 1
     assert capsys.readouterr().err.startswith("error: no stack")
+
+
+@pytest.mark.parametrize("name", ["a", "ab", "abc"])
+def test_what_a_certificate_shares_with_its_key_is_no_leak(name: str) -> None:
+    """Both hold the key's public part; where it begins alike, their base64 has words in common."""
+    key = RSA_KEY
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2027, 1, 1, tzinfo=UTC))
+        .sign(key, hashes.SHA256())
+    )
+    certificate = built.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    redaction = Redaction()
+    data = {"ca.crt": certificate, "private.key": private}
+    redaction.learn_secret({"data": {name: base64.b64encode(value).decode() for name, value in data.items()}})
+    bundle = f"caBundle: {base64.b64encode(certificate).decode()}"
+    assert redaction.check(redaction.scrub(bundle)) == bundle
+    for leak in (private.decode(), base64.b64encode(private).decode(), private.decode().splitlines()[3]):
+        with pytest.raises(LeakError):
+            redaction.check(f"{bundle}\n{leak}")
+
+
+RSA_KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)

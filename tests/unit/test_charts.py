@@ -216,3 +216,16 @@ def test_no_password_is_told_and_no_other_word_is_hidden_for_a_users_name(provid
     message = told(at("https://charts.example", private=True), credentials=CREDENTIALS)
     assert "failed to pull chart: 401 for chart:[secret]." in message
     assert "Is the address right" in message
+
+
+def test_what_stands_in_secret_values_is_told_in_no_form(provider: Callable[..., Provider]) -> None:
+    """Helm quotes a value that a chart does not take."""
+    values = {"dapr_sentry": {"tls": {"issuer": {"keyPEM": "hunter2 & more"}}, "ports": [{"x": 31337}]}}
+    encoded = base64.b64encode(b"hunter2 & more").decode()
+    for said in ("hunter2 & more", encoded, "hunter2 \\u0026 more", "hunter2%20%26%20more", "31337"):
+        provider(fails=f"execution error at (dapr/x.yaml): {said} is no key")
+        message = told(replace(at("charts/dapr"), dapr_values=values, secret_dapr_values=True))
+        assert "[secret] is no key" in message, message
+        assert said not in message
+    provider(fails="31337 is no key")
+    assert "31337" in told(replace(at("charts/dapr"), dapr_values=values)), "what is no secret may be told"

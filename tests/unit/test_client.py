@@ -6,7 +6,7 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import urllib3
 
 from cluster import client as client_module
 from cluster.client import Cluster, parallel
-from cluster.errors import ApiError, OperationError
+from cluster.errors import ApiError, ForbiddenError, OperationError
 
 from .api_server import ApiServer, Arrived, Told, client, serving
 from .fake_cluster import FakeCluster
@@ -306,6 +306,60 @@ def test_a_no_is_a_no(status: int, server: ApiServer, cluster: Cluster) -> None:
     with pytest.raises(ApiError) as caught:
         cluster.request("GET", "/x")
     assert (caught.value.status, len(server.arrived)) == (status, 1)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        Told(body="<html>Sign in</html>", headers={"Content-Type": "text/html; charset=utf-8"}),
+        Told(body="<html>Sign in</html>", headers={"Content-Type": "application/json"}),
+        Told(status=302, body="", headers={"Location": "https://login.example"}),
+        Told(body="ok"),
+        Told(body="[]"),
+        Told(body="null"),
+        Told(body=""),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda cluster: cluster.uid(),
+        lambda cluster: cluster.get("/api/v1/nodes"),
+        lambda cluster: cluster.metadata("/api/v1/pods"),
+        lambda cluster: cluster.server_version(),
+        lambda cluster: cluster.may("get", "", "pods"),
+        lambda cluster: cluster.patch("/api/v1/nodes/n", {}),
+    ],
+    ids=["uid", "get", "metadata", "version", "may", "patch"],
+)
+def test_whoever_answers_in_place_of_an_api_server_is_told_in_a_sentence(
+    told: Told, ask: Callable[[Cluster], object], server: ApiServer, cluster: Cluster
+) -> None:
+    """A login page, a proxy's own, another server at the address: no traceback."""
+    answers(server, told)
+    with pytest.raises(OperationError, match="answers, but not as an API server does"):
+        ask(cluster)
+
+
+@pytest.mark.parametrize(
+    ("status", "mend"), [(401, "log in anew"), (429, "try again later"), (500, "not well"), (503, "not well")]
+)
+def test_a_no_that_always_means_the_same_says_what_to_do(
+    status: int, mend: str, server: ApiServer, cluster: Cluster, pauses: list[float]
+) -> None:
+    server.answer = lambda arrived: Told(status=status)
+    with pytest.raises(ApiError, match=mend):
+        cluster.request("GET", "/x")
+    del pauses
+
+
+def test_who_may_not_look_at_what_a_cluster_is_known_by_is_told_what_to_ask_for(
+    server: ApiServer, cluster: Cluster
+) -> None:
+    answers(server, Told(status=403, body='{"message": "namespaces \\"kube-system\\" is forbidden"}'))
+    with pytest.raises(ForbiddenError, match="by whose UID a cluster is known: .* deploy/deployer.yaml"):
+        cluster.uid()
 
 
 def test_a_server_that_says_nothing_is_given_up(

@@ -21,6 +21,7 @@ from .fake_cluster import FakeCluster
 SECURE = "{secure: v1:abc}"
 Run = Callable[..., tuple[int, str]]
 SERVICES = ("dapr-placement-server", "dapr-api", "dapr-sentry", "dapr-scheduler-server", "dapr-scheduler-server-a")
+STATEFUL = ("dapr-placement-server", "dapr-scheduler-server")
 
 
 class Narrow(FakeCluster):
@@ -40,15 +41,23 @@ class Narrow(FakeCluster):
 
 
 def rendered(options: str) -> list[dict[str, Any]]:
-    """A chart of nothing but Services, whose ports have the names that are looked for."""
+    """Charts of nothing but what must be there: Services, whose ports have the names that are looked for, and pods."""
     given = json.loads(options)
     if given["release_name"] == "osm":
-        return [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "preset-mesh-config"}}]
+        return [workload(name) for name in ("osm-bootstrap", "osm-controller", "osm-injector")]
     ports = [{"name": name, "port": port} for name, port in (("api", 443), ("grpc", 444))]
-    return [
+    services = [
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"ports": ports}}
         for name in SERVICES
     ]
+    return [*services, *map(workload, ("dapr-operator", "dapr-sentry", "dapr-sidecar-injector", *STATEFUL))]
+
+
+def workload(name: str) -> dict[str, Any]:
+    """One of a chart."""
+    template = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    kind = "StatefulSet" if name in STATEFUL else "Deployment"
+    return {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": {"template": template}}
 
 
 @pytest.fixture

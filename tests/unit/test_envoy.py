@@ -59,6 +59,8 @@ def test_an_envoy_that_does_not_know_is_an_error_that_names_its_pod() -> None:
         counted(Sidecar("shutting down", 503), "dapr-test", "nodeapp-1", {"a": "a"})
     with pytest.raises(OperationError, match="the Envoy of pod dapr-test/nodeapp-1 answers 404: none"):
         admits(Sidecar("none", 404), "dapr-test", "nodeapp-1", "a")
+    with pytest.raises(OperationError, match="the Envoy of pod dapr-test/nodeapp-1 answers with a part of it"):
+        counted(Sidecar('{"stats": [', 200), "dapr-test", "nodeapp-1", {"a": "a"})
 
 
 # As Envoy 1.36 names them.

@@ -116,12 +116,16 @@ def test_what_is_not_overridden_keeps_its_value(further: dict[str, Any], path: s
 def test_what_the_mesh_depends_on_is_protected_and_nothing_else() -> None:
     assert set(helm_values.DAPR_PROTECTED) == {
         "global.mtls.enabled",
+        "global.mtls.sentryAddress",
         "global.tag",
         "global.registry",
         "global.imagePullSecrets",
         "global.actors.enabled",
         "global.actors.serviceName",
         "global.scheduler.enabled",
+        "global.rbac.namespaced",
+        "dapr_operator.watchNamespace",
+        "dapr_sidecar_injector.nativeSidecar",
         "dapr_operator.serviceReconciler.enabled",
     }
     assert set(helm_values.OSM_PROTECTED) == {
@@ -135,6 +139,9 @@ def test_what_the_mesh_depends_on_is_protected_and_nothing_else() -> None:
         "osm.enableEgress",
         "osm.outboundIPRangeExclusionList",
         "osm.outboundPortExclusionList",
+        "osm.outboundIPRangeInclusionList",
+        "osm.networkInterfaceExclusionList",
+        "osm.enableReconciler",
         "osm.trustDomain",
         "osm.webhookConfigNamePrefix",
         "osm.caBundleSecretName",

@@ -153,6 +153,22 @@ def test_pods_that_are_refused_for_what_they_are_are_not_asked_for_again() -> No
     assert len(asked(cluster)) == 1
 
 
+def test_an_injector_that_somebody_has_scaled_to_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = iter(range(0, 10_000, 5))
+    monkeypatch.setattr("steps.injection.time.monotonic", lambda: float(next(passed)))
+    cluster = InjectingCluster(("daprd",))
+    cluster.add(
+        "/apis/apps/v1/namespaces/osm-system/deployments/osm-injector",
+        metadata={"labels": OWNER.labels},
+        spec={"replicas": 0},
+    )
+    with pytest.raises(OperationError) as caught:
+        awaited(cluster, seconds=3600, served_by=["osm-system"])
+    said = str(caught.value)
+    assert "in dapr-test, a new pod gets no envoy, and waiting longer can't help:" in said
+    assert "Deployment osm-system/osm-injector: ScaledToNothing" in said
+
+
 def test_a_policys_refusal_has_to_last_and_counts_as_one_whatever_the_probe_is_called(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -194,7 +194,7 @@ def withdrawn(fake: FakeCluster, *declared: str) -> str:
 
 
 def test_only_this_stacks_policies_are_seen(allowed: FakeCluster) -> None:
-    assert policies(allowed, "dapr-test", OWNER) == [
+    assert list(policies(allowed, "dapr-test", OWNER)) == [
         "TrafficTarget/dapr-test/pythodapp-traffic-target",
         "HTTPRouteGroup/dapr-test/nodeapp-service-routes",
     ]
@@ -272,5 +272,5 @@ def test_a_policy_of_the_same_name_in_another_namespace_is_another_one(allowed: 
 
 def test_a_namespace_whose_name_begins_like_anothers_is_not_it(allowed: FakeCluster) -> None:
     allowed.add(f"{TARGETS.replace('dapr-test', 'dapr-test-2')}/theirs", metadata=OWN)
-    assert policies(allowed, "dapr-test-2", OWNER) == ["TrafficTarget/dapr-test-2/theirs"]
+    assert list(policies(allowed, "dapr-test-2", OWNER)) == ["TrafficTarget/dapr-test-2/theirs"]
     assert "TrafficTarget/dapr-test/theirs" not in policies(allowed, "dapr-test", OWNER)

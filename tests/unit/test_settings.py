@@ -648,3 +648,10 @@ def test_other_projects_and_providers_config_is_none_of_ours() -> None:
 def test_empty_credentials_need_no_encryption() -> None:
     config = {"dapr-osm:redisPassword": PASSWORD, "dapr-osm:registryCredentials": ""}
     assert load(config, lambda key: key == "dapr-osm:redisPassword").registry_credentials is False
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\nb", "a\u202eb", "\u0000"])
+def test_whatever_is_quoted_a_problem_is_one_line_that_can_be_written_anywhere(name: str) -> None:
+    line = only_problem(apps={name: {"image": "i"}})
+    assert line.isprintable()
+    assert line.encode()

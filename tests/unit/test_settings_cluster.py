@@ -103,6 +103,11 @@ def test_a_level_of_pod_security_is_refused_only_where_it_would_keep_the_meshs_p
     levels("dapr-test", "restricted", mark="warn")
     levels("dapr-test", "restricted", stage="dapr")
     levels("dapr-system", "baseline")
+    levels("dapr-system", "restricted", daprValues={"global": {"seccompProfile": "RuntimeDefault"}})
+    levels("osm-system", "baseline")
+    levels("osm-system", "restricted", stage="dapr")
+    levels("dapr-test", "v1.33", mark="enforce-version")
+    levels("dapr-test", "latest", mark="warn-version")
 
 
 @pytest.mark.parametrize("level", VerifyLevel)

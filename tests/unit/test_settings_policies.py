@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -43,7 +44,7 @@ def test_what_is_not_said_of_the_pages_policy_stays_the_pages() -> None:
     before = walkthrough()[PAGES]
     assert policies(**{PAGES: {"destination": "shop"}})[PAGES] == replace(before, destination="shop")
     assert policies(**{PAGES: {"sources": ["audit"]}})[PAGES] == replace(before, sources=("audit",))
-    assert policies(**{PAGES: {"pathRegex": "/x.*"}})[PAGES] == replace(before, path_regex="/x.*")
+    assert policies(**{PAGES: {"pathRegex": "/dapr.*"}})[PAGES] == replace(before, path_regex="/dapr.*")
 
 
 def test_a_policy_comes_beside_the_pages() -> None:
@@ -195,6 +196,31 @@ def test_a_path_means_nothing_where_the_mesh_carries_connections(version: str) -
 def test_a_path_that_is_no_regular_expression_is_refused(path: str) -> None:
     line = problem(p={**SHOP, "pathRegex": path})
     assert line.startswith(f"dapr-osm:policies.p.pathRegex: {json.dumps(path)} is not a regular expression: ")
+
+
+@pytest.mark.parametrize("regex", [".{60}", r"/dapr\pL+", "a" * 97])
+def test_a_path_that_envoy_would_find_too_large_is_refused(regex: str) -> None:
+    """Envoy would refuse the whole list of routes, and none of its pod's calls would arrive."""
+    line = problem(p={**SHOP, "pathRegex": regex})
+    assert re.search(r"is too large for Envoy: it compiles to \d+ parts, and 100 are the most", line)
+
+
+@pytest.mark.parametrize("regex", [".*", "/dapr.*", "(?i)/DAPR.*", "/.*/CallLocal(Stream)?", "/dapr.{0,7}to.*Local"])
+def test_a_path_may_be_whatever_is_about_a_call(regex: str) -> None:
+    assert policies(p={**SHOP, "pathRegex": regex})["p"].path_regex == regex
+
+
+@pytest.mark.parametrize("regex", ["/newOrder", "/neworder/.*", "/dapr", "CallLocal"])
+def test_a_path_that_no_call_has_is_refused(regex: str) -> None:
+    line = problem(p={**SHOP, "pathRegex": regex})
+    assert f"{json.dumps(regex)} matches no call of Dapr's, so nobody could call the app" in line
+
+
+def test_callers_beside_dapr_have_paths_of_their_own_which_no_verification_tries() -> None:
+    apps = {**APPS, "shop": {"image": "i", "port": 8080, "servicePort": 80}}
+    given = {"apps": apps, "policies": {"p": {**SHOP, "pathRegex": "/orders/.*"}}}
+    assert parsed(**given, verify="pods").policies["p"].path_regex == "/orders/.*"
+    assert "matches no call of Dapr's" in only_problem(**given)
 
 
 def test_a_policy_whose_route_is_called_like_the_pages_is_refused() -> None:

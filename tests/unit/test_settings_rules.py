@@ -271,6 +271,17 @@ def test_what_is_asked_for_is_within_its_limit(request_: Decimal, limit: Decimal
     assert bool(list(quantities.resources(given_resources))) is (request_ > limit)
 
 
+@pytest.mark.parametrize("amount", ["1.1Gi", "0.5Gi", "100M", "1Mi", "1e400", 10**30, "99999999999Ei", "0", 0])
+def test_memory_is_whatever_kubernetes_takes_for_it(amount: Any) -> None:
+    assert list(quantities.resources({"requests": {"memory": amount}})) == [], "a fraction of a byte is rounded up"
+
+
+def test_quantities_of_an_overlay_may_be_numbers_as_in_kubernetes_own_files() -> None:
+    container = {"name": "proxy", "image": "i", "resources": {"requests": {"cpu": 0.5}, "limits": {"cpu": 1}}}
+    pod = {"spec": {"containers": [container], "volumes": [{"name": "v", "emptyDir": {"sizeLimit": 1048576}}]}}
+    assert parsed(apps={"shop": {**SHOP, "pod": pod}}).apps["shop"].pod_overlay == pod
+
+
 def test_other_resources_than_kubernetes_own_have_a_domain() -> None:
     resources = {"limits": {"nvidia.com/gpu": 1, "hugepages-2Mi": "4Mi", "ephemeral-storage": "1Gi"}}
     assert parsed(apps={"shop": {**SHOP, "resources": resources}}).apps["shop"].resources == resources

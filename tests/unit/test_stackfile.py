@@ -102,3 +102,30 @@ def test_a_missing_file_is_told_with_the_stacks_that_there_are(tmp_path: Path) -
     with pytest.raises(OperationError, match="Name the stack by --stack .there are dev, lab") as caught:
         stackfile.read(stackfile.path_of("organization/nowhere"))
     assert "Pulumi.nowhere.yaml" in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["apps", "daprValues", "osmValues", "chartCredentials"])
+def test_an_object_that_is_encrypted_as_a_whole_is_left_out_and_named(key: str, tmp_path: Path) -> None:
+    said = read(tmp_path, f"config:\n  dapr-osm:redisPassword: {SECURE}\n  dapr-osm:{key}: {SECURE}\n")
+    assert said.unread == (f"dapr-osm:{key}",)
+    assert load(said.config, said.secret.__contains__), "nobody can tell that it is wrong"
+
+
+def test_policies_of_apps_that_nobody_can_see_are_left_out_as_well(tmp_path: Path) -> None:
+    policies = "{p: {destination: shop, sources: [cart]}}"
+    text = f"config:\n  dapr-osm:redisPassword: {SECURE}\n  dapr-osm:apps: {SECURE}\n  dapr-osm:policies: {policies}\n"
+    said = read(tmp_path, text)
+    assert said.unread == ("dapr-osm:apps", "dapr-osm:policies")
+    assert load(said.config, said.secret.__contains__)
+
+
+def test_a_key_that_is_no_text_is_told_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(OperationError, match="has the key 1, which is no text: keys are like dapr-osm:stage"):
+        read(tmp_path, "config:\n  1: smi\n")
+
+
+def test_a_file_in_another_encoding_is_told_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "Pulumi.x.yaml"
+    path.write_bytes("config:\n  dapr-osm:redisImage: é\n".encode("latin-1"))
+    with pytest.raises(OperationError, match="is no text in UTF-8"):
+        stackfile.read(path)

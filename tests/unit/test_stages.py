@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -203,6 +205,33 @@ def test_further_apps_are_expected_like_the_walkthroughs(stage: Stage) -> None:
     assert shop.init_containers == node.init_containers
     assert shop.service_account == ("shop" if stage.own_service_accounts else "default")
     assert expected.app("audit").namespace == "back"
+
+
+def probed(*containers: dict[str, Any]) -> dict[str, App]:
+    """The walkthrough's apps, with containers laid over nodeapp's pods."""
+    return {**APPS, "nodeapp": replace(APPS["nodeapp"], pod_overlay={"spec": {"containers": list(containers)}})}
+
+
+@pytest.mark.parametrize("stage", [Stage.PERMISSIVE, Stage.LOCKED, Stage.SMI])
+def test_who_answers_a_teams_own_probe_by_tcp_is_expected_in_the_mesh(stage: Stage) -> None:
+    """With Dapr 1.12 daprd has none by TCP, and OSM adds the container for that of the app."""
+    tcp, http = {"startupProbe": {"tcpSocket": {"port": 1}}}, {"startupProbe": {"httpGet": {"port": 1}}}
+    own, other = {"name": "node"}, {"name": "proxy", "image": "i"}
+
+    def containers(*laid: dict[str, Any], version: str = "1.12.0", at: Stage = stage) -> tuple[str, ...]:
+        return expected_at(at, version, apps=probed(*laid)).app("nodeapp").containers
+
+    assert containers({**own, **tcp}) == ("daprd", "envoy", "node", "osm-healthcheck")
+    assert containers({**own, **tcp}, at=Stage.DAPR) == ("daprd", "node")
+    assert containers({**own, **tcp}, version="1.18.2") == containers({**own, **http}, version="1.18.2")
+    for laid in (
+        [{**own, **http}],
+        [own],
+        [{**other, **http}, {**own, **tcp}],
+        [{**own, "startupProbe": {"exec": {}}}],
+    ):
+        assert containers(*laid) == ("daprd", "envoy", "node"), "the last one's counts, whatever the overlay's order"
+    assert containers({**other, **tcp}, {**own, **http}) == ("daprd", "envoy", "node", "osm-healthcheck")
 
 
 def test_the_policies_of_every_namespace_are_expected() -> None:

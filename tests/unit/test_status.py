@@ -19,10 +19,11 @@ from rich.console import Console
 
 from cluster.client import Answer, Cluster
 from cluster.errors import ApiError, ForbiddenError, OperationError
+from model import drift
 from model.exclusions import DECLARED_ANNOTATION
 from settings import ROOT
 from status import __main__ as command
-from status import certificates, drift, mesh, orders
+from status import certificates, mesh, orders
 from status.look import look
 from status.render import render
 from status.shape import Status
@@ -60,6 +61,8 @@ class Lab(FakeCluster):
             },
         )
         self.workload("dapr-system", "dapr-sentry", version="1.18.2")
+        for namespace, name in (("dapr-system", "dapr-trust-bundle"), ("osm-system", "osm-ca-bundle")):
+            self.add(f"/api/v1/namespaces/{namespace}/secrets/{name}", data={})
         self.workload("osm-system", "osm-controller", version="v1.2.4")
         for name in ("nodeapp", "pythonapp", "redis"):
             self.workload("dapr-test", name)
@@ -386,6 +389,16 @@ def test_a_certificate_that_nobody_renews_is_a_problem_a_month_before_its_end(da
     assert (one.name, one.where, one.warn) == ("the mesh's authority ca.crt", "Secret osm-system/osm-ca-bundle", warn)
     assert abs(one.days_left - days) < 0.1
     assert bool(status.problems) is warn
+
+
+@pytest.mark.parametrize(("namespace", "name"), [("osm-system", "osm-ca-bundle"), ("dapr-system", "dapr-trust-bundle")])
+def test_the_key_of_an_authority_that_is_gone_is_a_problem(namespace: str, name: str) -> None:
+    fake = Lab()
+    del fake.objects[f"/api/v1/namespaces/{namespace}/secrets/{name}"]
+    status = look(fake)
+    assert status.lost == (f"{namespace}/{name}",)
+    [one] = status.problems
+    assert f"Secret {namespace}/{name} is gone" in one
 
 
 def test_daprs_certificate_is_told_to_who_may_not_read_secrets() -> None:

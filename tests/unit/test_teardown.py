@@ -107,6 +107,25 @@ def test_a_namespace_that_goes_with_the_stack_is_nobodys_even_without_its_mark(c
     assert harmed(cluster, STACK, OWNER) == []
 
 
+TEAMS = replace(STACK, existing=("shop",))
+
+
+def test_a_namespace_that_was_there_and_that_the_stack_has_joined_is_nobodys(cluster: FakeCluster) -> None:
+    cluster.add("/api/v1/namespaces/shop", metadata={"labels": JOINED})
+    assert harmed(cluster, TEAMS, OWNER) == []
+
+
+def test_a_teams_pods_that_got_an_envoy_there_are_named(cluster: FakeCluster) -> None:
+    cluster.add("/api/v1/namespaces/shop", metadata={"labels": JOINED})
+    for name, labels in (
+        ("cart", {"osm-proxy-uuid": "1"}),
+        ("plain", {}),
+        ("ours", {"osm-proxy-uuid": "2", **OWNER.labels}),
+    ):
+        cluster.add(f"/api/v1/namespaces/shop/pods/{name}", metadata={"labels": labels})
+    assert only(cluster, TEAMS) == "the mesh has the pods shop/cart, which are not of this stack"
+
+
 def test_without_a_mesh_nobody_has_joined_it(cluster: FakeCluster) -> None:
     cluster.add("/api/v1/namespaces/shop", metadata={"labels": JOINED})
     assert harmed(cluster, replace(STACK, osm_namespace=None), OWNER) == []

@@ -11,6 +11,7 @@ import pytest
 
 from cluster.client import Answer
 from cluster.errors import ForbiddenError, OperationError, VerificationError
+from model import names
 from model.apps import App
 from model.expectation import Expectation
 from model.policies import Call, Policy, walkthrough
@@ -184,6 +185,42 @@ def test_a_pod_without_daprd_fails_the_stage() -> None:
     assert "pod nodeapp-1 lacks container daprd" in failure(cluster, Stage.SMI)
 
 
+def bare(cluster: LiveCluster) -> LiveCluster:
+    """The same, with a pod of nodeapp's that got no Envoy."""
+    without = pod(("node", "daprd", "osm-healthcheck"), init=())
+    cluster.add(cluster.pod_path("nodeapp"), **{**without, "metadata": {"labels": {"app": "node"}, "uid": "bare"}})
+    return cluster
+
+
+@pytest.mark.parametrize(
+    ("metadata", "says"),
+    [
+        ({}, "namespace dapr-test is not joined to the mesh: its label openservicemesh.io/monitored-by is missing"),
+        (
+            {"labels": names.JOINED_LABELS, "annotations": {"openservicemesh.io/sidecar-injection": "disabled"}},
+            "its annotation openservicemesh.io/sidecar-injection is disabled instead of enabled",
+        ),
+        (
+            {"labels": names.JOINED_LABELS, "annotations": names.JOINED_ANNOTATIONS},
+            "whoever adds it was away when the pod was made",
+        ),
+    ],
+)
+def test_a_pod_that_was_made_without_a_sidecar_ends_the_wait_with_the_reason(
+    metadata: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = bare(at(Stage.SMI))
+    cluster.add("/api/v1/namespaces/dapr-test", metadata=metadata)
+    monkeypatch.setattr(pods, "CONFIRM_SECONDS", 0.05)
+    with pytest.raises(VerificationError) as caught:
+        verify(cluster, expected_at(Stage.SMI, seconds=60))
+    said = str(caught.value)
+    assert "pod nodeapp-1 lacks container envoy" in said
+    assert "waiting longer can't help" in said
+    assert says in said
+    assert "Run `pulumi up --refresh`" in said
+
+
 @pytest.mark.parametrize("stage", [stage for stage in Stage if stage.meshed])
 @pytest.mark.parametrize(
     ("there", "wanted", "says"),
@@ -237,6 +274,30 @@ def test_a_missing_policy_fails_the_stage_with_the_mend() -> None:
     assert (
         "TrafficTarget/dapr-test/pythodapp-traffic-target does not exist; `pulumi up --refresh` makes it again"
         in message
+    )
+
+
+@pytest.mark.parametrize(
+    ("manager", "field", "is_edited"),
+    [
+        ("kubectl-patch", "spec", True),
+        ("kubectl-annotate", "metadata", False),
+        ("pulumi-kubernetes-1a2b", "spec", False),
+        ("osm-controller", "spec", False),
+    ],
+)
+def test_a_policy_that_somebody_has_rewritten_is_told_at_once(manager: str, field: str, is_edited: bool) -> None:
+    cluster = at(Stage.SMI)
+    path = "/apis/access.smi-spec.io/v1alpha3/namespaces/dapr-test/traffictargets/pythodapp-traffic-target"
+    fields: dict[str, Any] = {f"f:{field}": {"f:sources": {}}}
+    cluster.objects[path]["metadata"]["managedFields"] = [{"manager": manager, "fieldsV1": fields}]
+    if not is_edited:
+        verify(cluster, expected_at(Stage.SMI))
+        return
+    said = failure(cluster, Stage.SMI)
+    assert (
+        "TrafficTarget/dapr-test/pythodapp-traffic-target was changed by kubectl-patch (spec.sources); "
+        "`pulumi up --refresh` mends it" in said
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -93,6 +94,37 @@ def test_workloads_that_are_ready_are_not_waited_for(clock: Clock) -> None:
     await_ready(fake, [WEB], 60)
     assert clock.now == 0
     assert not [path for _, path in fake.requests if "/pods" in path], "no cause is looked for where all is well"
+
+
+SERVER = replace(WEB, serves=True)
+
+
+def test_whoever_serves_others_must_not_be_scaled_to_nothing(clock: Clock) -> None:
+    fake = FakeCluster()
+    deployment(fake, replicas=0, updatedReplicas=0)
+    fake.objects[WEB.path]["spec"]["replicas"] = 0
+    await_ready(fake, [WEB], 60)
+    with pytest.raises(OperationError) as caught:
+        await_ready(fake, [SERVER], 60)
+    said = str(caught.value)
+    assert said.startswith("Deployment shop/web is scaled to nothing, and waiting longer can't help:")
+    assert "ScaledToNothing" in said
+    assert "`pulumi up --refresh` brings back" in said
+    assert clock.now < 60
+
+
+def test_whoever_serves_others_may_come_back_meanwhile(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeCluster()
+    deployment(fake, ready=1)
+    fake.objects[WEB.path]["spec"]["replicas"] = 0
+
+    def scale(seconds: float) -> None:
+        clock.now += seconds
+        fake.objects[WEB.path]["spec"]["replicas"] = 1
+
+    monkeypatch.setattr(clock, "sleep", scale)
+    await_ready(fake, [SERVER], 60)
+    assert 0 < clock.now < LOOK_SECONDS
 
 
 def test_a_certain_cause_ends_a_wait_once_it_is_confirmed_and_says_what_to_do(clock: Clock) -> None:

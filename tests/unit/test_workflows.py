@@ -192,6 +192,16 @@ def test_what_is_run_is_a_command_of_this_project_with_options_that_it_has(where
     assert commands or KNOWN.fullmatch(script) or (made and made[1] in targets), f"{where}: {script}"
 
 
+def test_whatever_is_written_is_looked_through_for_the_secrets_of_the_config() -> None:
+    written = [script for _, script in scripts() if re.search(r"-m review (render|post)", script)]
+    assert len(written) >= 7
+    assert all("--config-secrets" in script for script in written)
+    for path in FILES:
+        for step in steps(path):
+            if "--config-secrets" in step.get("run", ""):
+                assert {"PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE"} <= set(step["env"]), "or it can't be asked"
+
+
 # --- GitLab -----------------------------------------------------------------------------------------------------
 
 
