@@ -53,7 +53,7 @@ class Finding:
     object: str
     reason: str
     message: str
-    certain: bool
+    certain: bool = False
     lasting: int = 0
     unproven: bool = False
 
@@ -100,7 +100,7 @@ def container_trouble(pod: Object) -> list[str]:
     """What is wrong with a pod's containers, a line each; empty where all are ready."""
     status = pod.get("status", {})
     troubles = []
-    for container in _containers(pod):
+    for container in statuses(pod):
         state = container.get("state", {})
         if _is_well(container):
             continue
@@ -116,7 +116,8 @@ def container_trouble(pod: Object) -> list[str]:
     return troubles
 
 
-def _containers(pod: Object) -> list[Object]:
+def statuses(pod: Object) -> list[Object]:
+    """What Kubernetes says of a pod's containers; a sidecar may be an init container that goes on."""
     status = pod.get("status", {})
     return [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
 
@@ -253,7 +254,7 @@ def pod_findings(pod: Object, events: Sequence[Object], words: Words, nodes: Seq
         return [_finding(name, status["reason"], status.get("message", ""))]
     if unscheduled := _conditions(pod, "PodScheduled", "False"):
         return [_unscheduled(pod, unscheduled[0], about, nodes)]
-    troubled = [container for container in _containers(pod) if not _is_well(container)]
+    troubled = [container for container in statuses(pod) if not _is_well(container)]
     found = [_container_finding(pod, container, about, words) for container in troubled]
     return [finding for finding in found if finding] or _stuck(name, troubled, about)
 

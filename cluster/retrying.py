@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from cluster.client import Cluster, Object
-from cluster.diagnosis import Seen, look, of_workloads, refused
+from cluster.diagnosis import Seen, look, of_workloads, refused, statuses
 from cluster.errors import ApiError
 from cluster.progress import moment, say
 from cluster.waiting import Workload, readiness
@@ -48,9 +48,7 @@ def try_again(cluster: Cluster, workloads: Sequence[Workload]) -> None:
 def put_off(seen: Seen) -> Iterator[Object]:
     """The pods with a container that is tried again only after a while."""
     for pod in seen.objects.get("Pod", ()):
-        status = pod.get("status", {})
-        containers = [*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())]
-        reasons = {one.get("state", {}).get("waiting", {}).get("reason") for one in containers}
+        reasons = {one.get("state", {}).get("waiting", {}).get("reason") for one in statuses(pod)}
         if reasons & PUT_OFF and not pod["metadata"].get("deletionTimestamp"):
             yield pod
 

@@ -178,7 +178,7 @@ def _scaled_to_nothing(cluster: Cluster, workload: Workload) -> Finding | None:
     if not workload.serves or readiness(workload.kind, cluster.get(workload.path) or {})[1]:
         return None
     message = "the apps' sidecars need it; `pulumi up --refresh` brings back what the stack has declared"
-    return Finding(object=str(workload), reason="ScaledToNothing", message=message, certain=False, lasting=LONG_SECONDS)
+    return Finding(object=str(workload), reason="ScaledToNothing", message=message, lasting=LONG_SECONDS)
 
 
 def is_observed(workload: Object) -> bool:

@@ -145,7 +145,7 @@ class RedisStateStore(pulumi.ComponentResource):
             metadata=k8s.meta.v1.ObjectMetaArgs(
                 labels={**labels, **args.connection.owner.labels},
                 # An Envoy in front of Redis would want mTLS of clients that are excluded from the mesh.
-                annotations={"openservicemesh.io/sidecar-injection": "disabled"},
+                annotations={names.INJECTION: "disabled"},
             ),
             spec=k8s.core.v1.PodSpecArgs(
                 automount_service_account_token=False,

@@ -29,6 +29,8 @@ MESH_NAME: Final = "osm"
 # OSM's control plane: Deployments of its chart.
 OSM_DEPLOYMENTS: Final = ("osm-bootstrap", "osm-controller", "osm-injector")
 MESH_CONFIG: Final = "osm-mesh-config"
+# By namespace and name.
+MESH_CONFIG_PATH: Final = "/apis/config.openservicemesh.io/v1alpha2/namespaces/{}/meshconfigs/{}"
 MESH_ROOT_CERTIFICATE: Final = "osm-mesh-root-certificate"
 OSM_CA_BUNDLE: Final = "osm-ca-bundle"
 # What OSM registers with the API server by itself, by kind (plural).
@@ -37,8 +39,13 @@ OSM_WEBHOOKS: Final = {
     "validatingwebhookconfigurations": [f"osm-validator-mesh-{MESH_NAME}"],
 }
 # How a namespace joins the mesh (step 7: what `osm namespace add` writes).
-JOINED_LABELS: Final = {"openservicemesh.io/monitored-by": MESH_NAME}
-JOINED_ANNOTATIONS: Final = {"openservicemesh.io/sidecar-injection": "enabled"}
+MONITORED: Final = "openservicemesh.io/monitored-by"
+INJECTION: Final = "openservicemesh.io/sidecar-injection"
+JOINED_LABELS: Final = {MONITORED: MESH_NAME}
+JOINED_ANNOTATIONS: Final = {INJECTION: "enabled"}
+# On every pod that OSM has given an Envoy; it ties the pod to the Secret with that one's first configuration. Source:
+# OSM 1.2.4, pkg/constants.
+PROXY_LABEL: Final = "osm-proxy-uuid"
 # Names of Dapr's chart: its injector's Deployment, Service and webhook; its own settings; the scheduler's claims.
 DAPR_INJECTOR: Final = "dapr-sidecar-injector"
 # What no release of Dapr's chart does without: Deployments and a StatefulSet.

@@ -301,7 +301,7 @@ def _existing_problems(looks: _Looks, claim: Claim) -> list[str]:
                 "it there, and the stack makes it"
             )
             continue
-        mesh = (there["metadata"].get("labels") or {}).get("openservicemesh.io/monitored-by")
+        mesh = (there["metadata"].get("labels") or {}).get(names.MONITORED)
         if mesh not in (None, names.MESH_NAME):
             problems.append(f"Namespace {name} is in the mesh {mesh} already: take it out there first")
     return problems

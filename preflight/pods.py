@@ -193,7 +193,7 @@ def _app(settings: Settings, app: App) -> Group:
         spec["initContainers"] = [*(spec.get("initContainers") or ()), init]
     spec["containers"] = [*spec["containers"], *sidecars]
     kept = {name: value for name, value in annotations.items() if not name.startswith("dapr.io/")}
-    disabled = {"openservicemesh.io/sidecar-injection": "disabled"}
+    disabled = {names.INJECTION: "disabled"}
     metadata = {"labels": pod["metadata"]["labels"], "annotations": {**kept, **disabled}}
     return Group(
         kind="Deployment",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
+from model import names
 from model.arguments import ArgumentsError
 from model.expectation import Expectation
 from model.policies import Call
@@ -127,8 +128,6 @@ def _routed(item: Mapping[str, Any]) -> Any:
 
 
 # OSM's own words. Source: OSM 1.2.4, pkg/injector/webhook.go and pkg/constants/constants.go.
-INJECTION: Final = "openservicemesh.io/sidecar-injection"
-MONITORED: Final = "openservicemesh.io/monitored-by"
 OFF: Final = frozenset({"disabled", "no", "false"})
 
 
@@ -139,10 +138,10 @@ def _outside(objects: Iterable[Mapping[str, Any]]) -> Iterator[str]:
         _metadata(item).get("name")
         for item in everything
         if item["kind"] == "Namespace"
-        and (MONITORED not in _of(item, "labels") or _of(item, "annotations").get(INJECTION) in OFF)
+        and (names.MONITORED not in _of(item, "labels") or _of(item, "annotations").get(names.INJECTION) in OFF)
     }
     for app, item, notes in _app_pods(everything):
-        if notes.get(INJECTION) in OFF or _metadata(item).get("namespace") in left:
+        if notes.get(names.INJECTION) in OFF or _metadata(item).get("namespace") in left:
             yield app
 
 

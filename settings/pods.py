@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from model.apps import App
+from model.names import PROXY_LABEL
 from settings import daprd, environment, images
 from settings.declaration import All, Kind, Refusal, Rule, did_you_mean
 from settings.kubernetes_schema import POD_SPEC, called, faults
@@ -46,7 +47,7 @@ CONTAINER_PROTECTED: Final[Mapping[str, str]] = {
 }
 OWN_LABELS: Final[Mapping[str, str]] = {
     "app": "what the Deployment and its Services select pods by",
-    "osm-proxy-uuid": "the mesh's own, one for each pod",
+    PROXY_LABEL: "the mesh's own, one for each pod",
 }
 OWN_ANNOTATIONS: Final[Mapping[str, str]] = {f"{daprd.PREFIX}{name}": whose for name, whose in daprd.OWN.items()}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -31,56 +32,90 @@ DAY: Final = timedelta(days=1)
 XDS: Final = ".sidecar."
 
 
-def certificates(sight: Sight, found: Found, pods: Sequence[Object], now: datetime) -> list[Certificate]:
+def certificates(
+    sight: Sight, found: Found, authorities: Sequence[Authority], pods: Sequence[Object], now: datetime
+) -> list[Certificate]:
     """All of them.
 
     Args:
         sight: The cluster.
         found: The stack.
+        authorities: Its authorities.
         pods: The pods with an Envoy to ask, one of each app.
         now: The moment to count from.
     """
-    seen = [*_authorities(sight, found, now), *_webhooks(sight, found, now)]
+    seen = [*_of_authorities(sight, authorities, now), *_webhooks(sight, found, now)]
     for group in sight.side_by_side(partial(_of_sidecar, sight, pod, now) for pod in pods):
         seen += group
     return seen
 
 
-def lost(sight: Sight, found: Found) -> list[str]:
-    """The Secrets of authorities that are gone, as ``namespace/name``; one that may not be read is none of them."""
+@dataclass(frozen=True, kw_only=True)
+class Authority:
+    """Where an authority of the stack keeps its key, and what is there.
+
+    Attributes:
+        namespace: The Secret's namespace.
+        secret: The Secret.
+        keys: The certificates in it.
+        whose: Whose authority it is.
+        held: The Secret itself, or None where there is none or it may not be read.
+        seen: Whether it may be read.
+    """
+
+    namespace: str
+    secret: str
+    keys: tuple[str, ...]
+    whose: str
+    held: Object | None
+    seen: bool
+
+    @property
+    def name(self) -> str:
+        """The Secret, as ``namespace/name``."""
+        return f"{self.namespace}/{self.secret}"
+
+
+def authorities(sight: Sight, found: Found) -> list[Authority]:
+    """The mesh's authority and Dapr's, as far as the stack has them."""
     return [
-        f"{namespace}/{secret}"
-        for namespace, secret, *_ in _secrets(found)
-        if sight.get(where := f"Secret {namespace}/{secret}", _path(namespace, "secrets", secret)) is None
-        and all(one.what != where for one in sight.unseen)
+        _authority(sight, namespace, *what)
+        for namespace, what in (
+            (found.osm, (names.OSM_CA_BUNDLE, OSM_CERTIFICATES, "the mesh's authority")),
+            (found.dapr, (TRUST_BUNDLE, DAPR_CERTIFICATES, "Dapr's")),
+        )
+        if namespace is not None
     ]
 
 
-def _secrets(found: Found) -> Iterator[tuple[str, str, tuple[str, ...], str]]:
-    """Where each authority of the stack keeps its key: namespace, Secret, the certificates in it, and whose it is."""
-    if found.osm:
-        yield found.osm, names.OSM_CA_BUNDLE, OSM_CERTIFICATES, "the mesh's authority"
-    if found.dapr:
-        yield found.dapr, TRUST_BUNDLE, DAPR_CERTIFICATES, "Dapr's"
+def _authority(sight: Sight, namespace: str, secret: str, keys: tuple[str, ...], whose: str) -> Authority:
+    where = f"Secret {namespace}/{secret}"
+    held = sight.get(where, _path(namespace, "secrets", secret))
+    seen = all(one.what != where for one in sight.unseen)
+    return Authority(namespace=namespace, secret=secret, keys=keys, whose=whose, held=held, seen=seen)
+
+
+def lost(authorities: Sequence[Authority]) -> list[str]:
+    """The Secrets of authorities that are gone; one that may not be read is none of them."""
+    return [one.name for one in authorities if one.held is None and one.seen]
 
 
 def _path(namespace: str, plural: str, name: str) -> str:
     return f"/api/v1/namespaces/{namespace}/{plural}/{name}"
 
 
-def _authorities(sight: Sight, found: Found, now: datetime) -> Iterator[Certificate]:
-    for namespace, secret, keys, whose in _secrets(found):
-        where = f"Secret {namespace}/{secret}"
-        held = sight.get(where, _path(namespace, "secrets", secret))
-        data = (held or {}).get("data") or {}
-        if held is None and whose == "Dapr's":
+def _of_authorities(sight: Sight, authorities: Sequence[Authority], now: datetime) -> Iterator[Certificate]:
+    for one in authorities:
+        where = f"Secret {one.name}"
+        data = (one.held or {}).get("data") or {}
+        if one.held is None and one.secret == TRUST_BUNDLE:
             # Its public part is there for everybody.
-            where = f"ConfigMap {namespace}/{secret}"
-            public = sight.get(where, _path(namespace, "configmaps", secret))
+            where = f"ConfigMap {one.name}"
+            public = sight.get(where, _path(one.namespace, "configmaps", one.secret))
             data = {key: _encoded(value) for key, value in ((public or {}).get("data") or {}).items()}
-        for key in keys:
+        for key in one.keys:
             if data.get(key):
-                yield from read(data[key], name=f"{whose} {key}", where=where, now=now)
+                yield from read(data[key], name=f"{one.whose} {key}", where=where, now=now)
 
 
 def _webhooks(sight: Sight, found: Found, now: datetime) -> Iterator[Certificate]:

@@ -56,6 +56,7 @@ def look(
     stage_name, stage_why = stage(found, config, policies)
     one_each = {pod.app: pod for pod in seen if pod.of_stack and pod.app and "envoy" in pod.sidecars}
     chosen = [pod for pod in listed if pod["metadata"]["name"] in {one.name for one in one_each.values()}]
+    authorities = certificates.authorities(sight, found)
     status = Status(
         at=datetime.now(UTC).isoformat(timespec="seconds"),
         context=context,
@@ -79,8 +80,8 @@ def look(
         mesh=config,
         policies=policies,
         orders=orders.orders(sight, [pod for pod in listed if mark_of(pod["metadata"]) == found.mark]),
-        certificates=tuple(certificates.certificates(sight, found, chosen, datetime.now(UTC))),
-        lost=tuple(certificates.lost(sight, found)),
+        certificates=tuple(certificates.certificates(sight, found, authorities, chosen, datetime.now(UTC))),
+        lost=tuple(certificates.lost(authorities)),
         drift=tuple(drift.drift(sight, found)),
         unseen=sight.unseen,
     )
@@ -90,7 +91,7 @@ def look(
 def _mesh_config(sight: Sight, found: Found) -> Mesh | None:
     if found.osm is None:
         return None
-    path = f"/apis/config.openservicemesh.io/v1alpha2/namespaces/{found.osm}/meshconfigs/{names.MESH_CONFIG}"
+    path = names.MESH_CONFIG_PATH.format(found.osm, names.MESH_CONFIG)
     return mesh.mesh(sight.get("the MeshConfig", path))
 
 
@@ -102,7 +103,7 @@ def _spaces(sight: Sight, found: Found) -> list[Object]:
             "namespaces that others have joined to the mesh",
             "/api/v1/namespaces",
             None,
-            lambda path: sight.cluster.items(path, {"labelSelector": f"{mesh.MONITORED}={names.MESH_NAME}"}),
+            lambda path: sight.cluster.items(path, {"labelSelector": f"{names.MONITORED}={names.MESH_NAME}"}),
         )
         if found.osm
         else []

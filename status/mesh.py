@@ -16,8 +16,6 @@ from verification.pods import is_living
 
 OUTBOUND_PORTS: Final = "openservicemesh.io/outbound-port-exclusion-list"
 OUTBOUND_RANGES: Final = "openservicemesh.io/outbound-ip-range-exclusion-list"
-INJECTION: Final = "openservicemesh.io/sidecar-injection"
-MONITORED: Final = "openservicemesh.io/monitored-by"
 SIDECARS: Final = ("daprd", "envoy")
 TRUE: Final = ("enabled", "yes", "true")
 # What OSM's init container tells iptables. Source: OSM 1.2.4, pkg/injector/iptables.go.
@@ -113,10 +111,10 @@ def _is_to_be_meshed(annotations: Mapping[str, str], space: Object | None) -> bo
     if space is None:
         return False
     metadata = space["metadata"]
-    if (metadata.get("labels") or {}).get(MONITORED) != names.MESH_NAME:
+    if (metadata.get("labels") or {}).get(names.MONITORED) != names.MESH_NAME:
         return False
-    own = annotations.get(INJECTION)
-    inherited = (metadata.get("annotations") or {}).get(INJECTION)
+    own = annotations.get(names.INJECTION)
+    inherited = (metadata.get("annotations") or {}).get(names.INJECTION)
     return (own if own is not None else inherited or "").lower() in TRUE
 
 

@@ -22,6 +22,7 @@ from cluster.diagnosis import LONG_SECONDS, is_refusal_certain
 from cluster.errors import OperationError, lines
 from cluster.progress import moment, say
 from cluster.waiting import NEXT_STEP, Causes
+from model import names
 from model.owner import Owner
 from steps.workloads import control_plane
 
@@ -29,8 +30,6 @@ NAME: Final = "dapr-osm-injection-probe"
 LABEL: Final = "dapr-osm/injection-probe"
 # No scheduler has this name.
 NO_SCHEDULER: Final = "dapr-osm-none"
-# The label by which OSM ties a pod to the Secret with its Envoy's first configuration.
-PROXY_LABEL: Final = "osm-proxy-uuid"
 # A controller waits longer and longer after each refusal, so it gets a new ReplicaSet rather than more time.
 ATTEMPT_SECONDS: Final = 4
 POLL_SECONDS: Final = 0.2
@@ -195,6 +194,6 @@ def _delete(cluster: Cluster, namespace: str, number: str) -> None:
     for pod in pods:
         cluster.delete(f"/api/v1/namespaces/{namespace}/pods/{pod['metadata']['name']}")
         # OSM's controller ties this Secret to its pod a moment later, which may be too late for this one.
-        proxy = (pod["metadata"].get("labels") or {}).get(PROXY_LABEL)
+        proxy = (pod["metadata"].get("labels") or {}).get(names.PROXY_LABEL)
         if proxy:
             cluster.delete(f"/api/v1/namespaces/{namespace}/secrets/envoy-bootstrap-config-{proxy}")

@@ -85,7 +85,7 @@ def _missing(
             found = cluster.get(f"{PATHS[kind]}/{name}")
             if not found or not all(hook["clientConfig"].get("caBundle") for hook in found.get("webhooks", [])):
                 missing.append(f"{kind} {name} with its CA")
-    path = f"/apis/config.openservicemesh.io/v1alpha2/namespaces/{namespace}/meshconfigs/{mesh_config}"
+    path = names.MESH_CONFIG_PATH.format(namespace, mesh_config)
     if cluster.get(path) is None:
         missing.append(f"MeshConfig {mesh_config}")
     return missing

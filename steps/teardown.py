@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from cluster.client import Cluster
 from cluster.errors import OperationError, lines
 from model import names
@@ -11,10 +9,6 @@ from model.arguments import Teardown
 from model.owner import Owner
 from preflight.others import dapr_workloads, in_namespace
 from steps.definitions import objects_of_others
-
-MONITORED: Final = "openservicemesh.io/monitored-by"
-# On every pod that OSM has given an Envoy. Source: OSM 1.2.4, pkg/constants.
-PROXY_LABEL: Final = "osm-proxy-uuid"
 
 
 def check(cluster: Cluster, stack: Teardown, owner: Owner) -> None:
@@ -47,7 +41,7 @@ def harmed(cluster: Cluster, stack: Teardown, owner: Owner) -> list[str]:
             problems.append(f"the mesh has the pods {', '.join(sorted(meshed))}, which are not of this stack")
         joined = sorted(
             item["metadata"]["name"]
-            for item in cluster.items("/api/v1/namespaces", {"labelSelector": f"{MONITORED}={names.MESH_NAME}"})
+            for item in cluster.items("/api/v1/namespaces", {"labelSelector": f"{names.MONITORED}={names.MESH_NAME}"})
             if item["metadata"]["name"] not in (*stack.namespaces, *stack.existing) and not owner.owns(item["metadata"])
         )
         if joined:
@@ -68,5 +62,5 @@ def harmed(cluster: Cluster, stack: Teardown, owner: Owner) -> list[str]:
 
 def _meshed_pods_of_others(cluster: Cluster, namespace: str, owner: Owner) -> list[str]:
     """Pods with an Envoy that nobody would answer any more; they got it since the stack has joined their namespace."""
-    pods = cluster.items(f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": PROXY_LABEL})
+    pods = cluster.items(f"/api/v1/namespaces/{namespace}/pods", {"labelSelector": names.PROXY_LABEL})
     return [f"{namespace}/{pod['metadata']['name']}" for pod in pods if not owner.owns(pod["metadata"])]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import partial
-from typing import Final
 
 from cluster.client import Cluster
 from cluster.diagnosis import LONG_SECONDS, Finding
@@ -16,8 +15,6 @@ from cluster.waiting import Workload, await_ready
 from model import names
 from model.exclusions import taken_out
 from model.owner import STACK_LABEL, Owner
-
-MESH_CONFIGS: Final = "/apis/config.openservicemesh.io/v1alpha2/namespaces/{}/meshconfigs"
 
 
 def await_workloads(
@@ -60,7 +57,7 @@ def exclusions_taken_out(cluster: Cluster, namespaces: Sequence[str]) -> list[Fi
     found = []
     for namespace in namespaces:
         try:
-            config = cluster.get(f"{MESH_CONFIGS.format(namespace)}/{names.MESH_CONFIG}")
+            config = cluster.get(names.MESH_CONFIG_PATH.format(namespace, names.MESH_CONFIG))
         except ApiError as error:
             if error.status != 403:
                 raise
@@ -71,7 +68,5 @@ def exclusions_taken_out(cluster: Cluster, namespaces: Sequence[str]) -> list[Fi
                 "`pulumi up --refresh` brings that back"
             )
             name = f"MeshConfig {namespace}/{names.MESH_CONFIG}"
-            found.append(
-                Finding(object=name, reason="ChangedByHand", message=message, certain=False, lasting=LONG_SECONDS)
-            )
+            found.append(Finding(object=name, reason="ChangedByHand", message=message, lasting=LONG_SECONDS))
     return found

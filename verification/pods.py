@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from cluster.client import Cluster, Object, parallel
-from cluster.diagnosis import explain
+from cluster.diagnosis import explain, statuses
 from cluster.errors import ApiError, VerificationError, lines
 from cluster.progress import say
 from cluster.waiting import CONFIRM_SECONDS, Causes, Workload
@@ -116,12 +116,6 @@ def _why_bare(cluster: Cluster, expected: Expectation) -> list[str]:
     return found or ["whoever adds it was away when the pod was made, or not asked"]
 
 
-def app_pods(cluster: Cluster, app: ExpectedApp) -> tuple[list[Object], list[str]]:
-    """An app's living pods, and what is wrong with them."""
-    pods, problems = deployment_pods(cluster, app.namespace, app.name)
-    return pods, problems + [problem for pod in pods for problem in pod_problems(pod, app)]
-
-
 def deployment_pods(cluster: Cluster, namespace: str, name: str) -> tuple[list[Object], list[str]]:
     """A Deployment's living pods, and what keeps them from being all of its latest ones."""
     deployment = cluster.get(f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
@@ -168,12 +162,6 @@ def pod_problems(pod: Object, app: ExpectedApp) -> list[str]:
     return problems
 
 
-def statuses(pod: Object) -> list[Object]:
-    """What Kubernetes says of a pod's containers; a sidecar may be an init container that goes on."""
-    status = pod["status"]
-    return [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]
-
-
 def restarts(pod: Object, containers: Collection[str]) -> dict[str, int]:
     """How often each of these containers has restarted, by name."""
     return {one["name"]: int(one["restartCount"]) for one in statuses(pod) if one["name"] in containers}
@@ -181,7 +169,7 @@ def restarts(pod: Object, containers: Collection[str]) -> dict[str, int]:
 
 def still_there(cluster: Cluster, expected: Expectation, pods: Pods) -> bool:
     """Whether the pods are the same ones as before."""
-    looks = parallel(partial(app_pods, cluster, app) for app in expected.apps)
+    looks = parallel(partial(deployment_pods, cluster, app.namespace, app.name) for app in expected.apps)
     now = {app.name: {Pod.of(pod).uid for pod in found} for app, (found, _) in zip(expected.apps, looks, strict=True)}
     return now == {app: {pod.uid for pod in group} for app, group in pods.items()}
 

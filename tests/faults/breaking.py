@@ -150,11 +150,16 @@ def heals(fault: Callable[[], object], stack: Stack) -> Row:
     while not kubectl.persisted(5):
         assert time.monotonic() - began < PATIENCE, f"no order for {PATIENCE:.0f} s"
     seconds = round(time.monotonic() - began)
-    judge(kubectl, "smi")
+    _assert_well(stack)
+    return {"recovered": seconds}
+
+
+def _assert_well(stack: Stack) -> None:
+    """Orders flow as the last stage promises, all is verified, and a preview shows nothing."""
+    judge(lab.kubectl(), "smi")
     _verify(stack)
     rest = stack.preview("--refresh")
     assert not rest, f"a preview would change {rest}"
-    return {"recovered": seconds}
 
 
 def _verify(stack: Stack) -> None:
@@ -193,10 +198,7 @@ def authority_gone(namespace: str, secret: str, stack: Stack) -> Row:
     kubectl.run("delete", "pod", "-n", APPS, "--all", "--wait")
     kubectl.run("wait", "deployment", "-n", APPS, "--all", "--for=condition=Available", "--timeout=120s")
     seconds = round(time.monotonic() - began)
-    judge(kubectl, "smi")
-    _verify(stack)
-    rest = stack.preview("--refresh")
-    assert not rest, f"a preview would change {rest}"
+    _assert_well(stack)
     return {"recovered": seconds}
 
 
