@@ -556,6 +556,12 @@ def test_dapr_is_ready_when_its_injector_is_asked_and_gone_when_nobody_asks_it(v
     }
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_apps_are_waited_for_with_the_control_planes_that_serve_them(stage: Stage) -> None:
+    serving = ["dapr-system", *(["osm-system"] if stage.meshed else [])]
+    assert arguments(at(stage), "hello-ready")["served_by"] == serving
+
+
 @pytest.mark.parametrize("version", WAYS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_probe_looks_for_every_sidecar_in_each_namespace(stage: Stage, version: str) -> None:

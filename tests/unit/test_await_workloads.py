@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from cluster.errors import ApiError, OperationError
+from model.arguments import Arguments, InjectionWait, WorkloadsWait
 from model.exclusions import DECLARED_ANNOTATION, ExcludedPort, Exclusions
 from model.owner import Owner
+from steps.__main__ import OPERATIONS, Here
 from steps.workloads import await_workloads, control_plane, exclusions_taken_out
 
-from .fake_cluster import FakeCluster
+from .fake_cluster import FakeCluster, InjectingCluster
 
 OURS = Owner(stack="dev")
 APP = ("Deployment", "shop", "web")
@@ -111,3 +113,39 @@ def test_a_wait_that_fails_tells_of_them() -> None:
     fake.add(CONFIG, metadata=noted, spec={"traffic": {}})
     with pytest.raises(OperationError, match=r"it no longer has port 6379 \(redis\)"):
         await_workloads(fake, OURS, [APP], ["osm-system"], seconds=0)
+
+
+def test_what_is_put_off_for_what_was_before_is_tried_at_once() -> None:
+    fake = cluster()
+    path = "/api/v1/namespaces/dapr-system/pods/dapr-placement-server-0"
+    put_off = {"name": "daprd", "ready": False, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    owner = {"uid": "dapr-placement-server", "controller": True}
+    fake.add(path, metadata={"uid": "1", "ownerReferences": [owner]}, status={"containerStatuses": [put_off]})
+    await_workloads(fake, OURS, [APP], ["dapr-system"], seconds=30)
+    assert fake.deleted == [path]
+
+
+@pytest.mark.parametrize(
+    ("operation", "arguments"),
+    [
+        ("await-workloads", WorkloadsWait(workloads=(APP,), served_by=("dapr-system",), seconds=0)),
+        (
+            "await-injection",
+            InjectionWait(
+                images={"shop": "node:1"}, sidecars=("daprd",), pull_secret="", served_by=("dapr-system",), seconds=60
+            ),
+        ),
+    ],
+)
+def test_a_step_hands_on_what_its_pods_are_served_by(
+    operation: str, arguments: Arguments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each tells that the operator is scaled to nothing."""
+    passed = iter(range(0, 10_000, 5))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(passed)))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    fake = InjectingCluster(())
+    fake.objects.update(cluster(dapr_operator=0).objects)
+    here = Here(cluster=fake, owner=OURS, previous=None)
+    with pytest.raises(OperationError, match="Deployment dapr-system/dapr-operator: ScaledToNothing"):
+        OPERATIONS[operation].run(here, arguments)

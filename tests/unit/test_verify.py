@@ -221,6 +221,13 @@ def test_a_pod_that_was_made_without_a_sidecar_ends_the_wait_with_the_reason(
     assert "Run `pulumi up --refresh`" in said
 
 
+def test_a_pod_without_a_sidecar_that_is_being_replaced_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = bare(at(Stage.SMI))
+    cluster.deployment("nodeapp")["status"]["updatedReplicas"] = 0
+    monkeypatch.setattr(pods, "CONFIRM_SECONDS", 0)
+    assert "the pods are not as they should be" in failure(cluster, Stage.SMI)
+
+
 @pytest.mark.parametrize("stage", [stage for stage in Stage if stage.meshed])
 @pytest.mark.parametrize(
     ("there", "wanted", "says"),
