@@ -2,10 +2,15 @@
 SHELL := /bin/bash -o pipefail
 PYTHON := .venv/bin/python
 LAB := $(PYTHON) -m lab
+# What only looks at its own cluster is tested on two of them side by side.
+SECOND_LAB := DAPR_OSM_LAB_NUMBER=2 $(LAB)
 # What needs nothing but Python; a file's tests stay together, for they share what they look at.
 FAST := -m "not engine and not lab and not lab_lifecycle and not releases" -n auto --dist loadfile
 # A refresh and a destroy run the program too, whose checks refuse another cluster before anything is touched.
 OWN := PULUMI_RUN_PROGRAM=true PATH="$(CURDIR)/.venv/bin:$$PATH" pulumi
+# The context of a stack of your own, where it names one.
+CONTEXT = $$($(OWN) config get kubeContext 2> /dev/null)
+NAMED = $(if $(filter current,$(CLUSTER)),--context "$(CONTEXT)")
 
 ACTIONLINT := v1.7.12
 
@@ -43,7 +48,7 @@ install: policy/.venv/.ready ## Make what a deploy needs and no more: the progra
 
 up: venv ## Start the lab and run `pulumi up` on it: the whole walkthrough, verified. CLUSTER=current: on your own
 ifeq ($(CLUSTER),current)
-	@$(PYTHON) -m cluster
+	@$(PYTHON) -m cluster --context "$(CONTEXT)"
 	@$(OWN) up --refresh
 else
 	@$(LAB) up
@@ -51,7 +56,7 @@ endif
 
 down: venv ## Run `pulumi destroy` on the lab; the cluster keeps running, as it was before. CLUSTER=current: on your own
 ifeq ($(CLUSTER),current)
-	@$(PYTHON) -m cluster
+	@$(PYTHON) -m cluster --context "$(CONTEXT)"
 	@$(OWN) destroy
 else
 	@$(LAB) down
@@ -87,10 +92,10 @@ bring-over: venv ## Bring a stack of an earlier version, with Helm releases, ove
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" $(PYTHON) -m bring_over
 
 status: venv ## Show how the stack is doing, from the cluster alone: ARGS="--watch", "--json". CLUSTER=current: on your own
-	@$(if $(filter current,$(CLUSTER)),,KUBECONFIG="$$($(LAB) kubeconfig)") $(PYTHON) -m status $(ARGS)
+	@$(if $(filter current,$(CLUSTER)),,KUBECONFIG="$$($(LAB) kubeconfig)") $(PYTHON) -m status $(NAMED) $(ARGS)
 
 bugreport: venv ## Write one archive with all that helps to understand the stack, without secrets. CLUSTER=current: on your own
-	@$(if $(filter current,$(CLUSTER)),,eval "$$($(LAB) env)" &&) $(PYTHON) -m bugreport $(ARGS)
+	@$(if $(filter current,$(CLUSTER)),,eval "$$($(LAB) env)" &&) $(PYTHON) -m bugreport $(NAMED) $(ARGS)
 
 verify: venv ## Verify the lab's stack again, whatever has changed
 	@expectation="$$($(LAB) pulumi -- stack output expectation)" && \
@@ -100,9 +105,11 @@ lab: venv ## Start the lab: a real single-node Kubernetes cluster on this machin
 	@$(LAB) start
 
 lab-stop: venv ## Stop the lab and keep the cluster's data
+	@$(SECOND_LAB) stop
 	@$(LAB) stop
 
 lab-down: venv ## Stop the lab and remove all of it but the build cache
+	@$(SECOND_LAB) remove
 	@$(LAB) remove
 
 lab-status: venv ## Show what of the lab runs
@@ -154,7 +161,9 @@ e2e: venv ## Run the tests on the lab: the walkthrough, forwards and back (start
 test: unit ## Run the tests, cheap ones first, then on the lab, which is started here (not: releases, compat, faults)
 	@$(LAB) start
 	@$(LAB) down # the tests' stacks need the cluster to themselves
-	@$(PYTHON) -m pytest -m "(engine or lab) and not lab_lifecycle and not releases" -n 2 --dist loadscope --durations=25
+	@$(SECOND_LAB) start
+	@$(PYTHON) -m pytest -m "(engine or lab) and not lab_lifecycle and not releases" --durations=25 \
+		-n 2 --dist loadfile --no-loadscope-reorder --lab-each; code=$$?; $(SECOND_LAB) stop; exit $$code
 
 releases: venv ## Run the tests of other Dapr releases than the default, and of the ways between them (10 minutes)
 	@$(LAB) start

@@ -31,6 +31,8 @@ RELEASE: Final = "kubernetes:helm.sh/v3:Release"
 COMMAND: Final = "command:local:Command"
 # What Helm wrote to say that an object is its own.
 HELM_ANNOTATIONS: Final = ("meta.helm.sh/release-name", "meta.helm.sh/release-namespace")
+# Where a stack's config names its context.
+CONTEXTS: Final = ("dapr-osm:kubeContext", "kubernetes:context")
 HELM_LABEL: Final = "app.kubernetes.io/managed-by"
 
 State = dict[str, Any]
@@ -63,14 +65,16 @@ def releases(state: State) -> list[Release]:
     ]
 
 
-def object_paths(state: State) -> Iterator[str]:
-    """Where the Kubernetes objects are that a state made itself."""
+def object_paths(state: State) -> Iterator[tuple[str, str]]:
+    """Where the Kubernetes objects are that a state made itself, each with its UID."""
     for found in resources(state):
         outputs = found.get("outputs") or {}
         metadata = outputs.get("metadata")
         patch = str(found["type"]).endswith("Patch")
         if isinstance(metadata, Mapping) and "uid" in metadata and "kind" in outputs and not patch:
-            yield path_of(str(outputs["apiVersion"]), str(outputs["kind"]), metadata.get("namespace"), metadata["name"])
+            where = metadata.get("namespace")
+            path = path_of(str(outputs["apiVersion"]), str(outputs["kind"]), where, metadata["name"])
+            yield path, str(metadata["uid"])
 
 
 def runtime_paths(state: State) -> Iterator[str]:
@@ -122,16 +126,36 @@ def mark(cluster: Cluster, path: str, owner: Owner) -> bool:
     return True
 
 
+def check_same(cluster: Cluster, objects: Mapping[str, str]) -> None:
+    """Refuse a cluster that is not the state's: what has only the names of its objects is somebody else's.
+
+    Args:
+        cluster: The cluster.
+        objects: The UIDs of the state's objects, by path.
+    """
+    for path, uid in objects.items():
+        there = cluster.partial(path)
+        if there is not None and there["metadata"].get("uid") != uid:
+            raise OperationError(
+                f"{path} is there, and not the one that the state of this stack knows: {cluster.server} is another "
+                "cluster, or somebody has made it anew. Nothing was touched. Name the stack's context "
+                "(python -m bring_over CONTEXT), or run `pulumi refresh` with the earlier version first."
+            )
+
+
 def bring_over(cluster: Cluster, state: State, owner: Owner) -> int:
     """Mark everything and remove Helm's records; how many objects there are.
 
     Raises:
-        OperationError: The state has no Helm release of this program's, or the cluster can't be changed.
+        OperationError: The state has no Helm release of this program's, is another cluster's, or the cluster can't be
+            changed.
     """
     found = releases(state)
     if not found:
         raise OperationError("this stack has no Helm release: there is nothing to bring over. Run `pulumi up`.")
-    paths = [*object_paths(state), *runtime_paths(state)]
+    objects = dict(object_paths(state))
+    check_same(cluster, objects)
+    paths = [*objects, *runtime_paths(state)]
     for release in found:
         for record in records(cluster, release)[-1:]:
             paths += manifest_paths(record, release.namespace)
@@ -143,29 +167,41 @@ def bring_over(cluster: Cluster, state: State, owner: Owner) -> int:
 
 
 def _pulumi(*arguments: str, stdin: str | None = None) -> str:
-    done = subprocess.run(  # noqa: S603 - the user's own CLI
-        ["pulumi", "--non-interactive", *arguments],  # noqa: S607 - found on PATH, as the user's
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(  # noqa: S603 - the user's own CLI
+            ["pulumi", "--non-interactive", *arguments],  # noqa: S607 - found on PATH, as the user's
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise OperationError(
+            "there is no `pulumi` on PATH, which has the stack's state. Install Pulumi's CLI"
+        ) from None
     if done.returncode != 0:
         raise OperationError(f"pulumi {' '.join(arguments)}: {done.stderr.strip()}")
     return done.stdout
 
 
+def _context() -> str | None:
+    """The context that the environment names, or the stack's config."""
+    config = json.loads(_pulumi("config", "--json") or "{}")
+    said = [os.environ.get("OPERATION_CONTEXT"), *((config.get(key) or {}).get("value") for key in CONTEXTS)]
+    return next(filter(None, said), None)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Bring the selected stack over; its exit code."""
-    context = arguments[0] if arguments else None
     try:
+        context = arguments[0] if arguments else _context()
         text = _pulumi("stack", "export")
         state: State = json.loads(text)
         name = _pulumi("stack", "--show-name").strip().rpartition("/")[2]
         backup = Path(f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}.state.json")
+        backup.touch(mode=0o600)
         backup.write_text(text)
-        backup.chmod(0o600)
-        count = bring_over(Cluster.connect(context or os.environ.get("OPERATION_CONTEXT")), state, Owner(stack=name))
+        count = bring_over(Cluster.connect(context), state, Owner(stack=name))
         _pulumi("stack", "import", stdin=json.dumps(without_resources(state)))
     except OperationError as error:
         print(f"error: {error}", file=sys.stderr)

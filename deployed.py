@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import pulumi
@@ -30,7 +30,9 @@ class Deployed:
 
     Attributes:
         cluster: The UID of the cluster that the stack is on, or None where no ``up`` has noted it yet.
-        objects: The UIDs of all Kubernetes objects of the stack, by kind, namespace and name.
+        objects: The UIDs of all Kubernetes objects that the stack has made, by kind, namespace and name. What it has
+            only written into, such as a team's namespace, is somebody else's.
+        joined: Names of the namespaces that it has written into.
         commands: What each Command printed, by its name.
         steps: What each Command was told and printed, by its name.
         releases: Names of Helm releases, which only earlier versions of this program made.
@@ -41,6 +43,7 @@ class Deployed:
     commands: Mapping[str, str]
     steps: Mapping[str, Mapping[str, Any]]
     releases: tuple[str, ...]
+    joined: frozenset[str] = field(default_factory=frozenset)
 
 
 def read() -> Deployed:
@@ -81,6 +84,7 @@ def parse(resources: Mapping[str, Any]) -> Deployed:
         releases=tuple(
             _name(urn) for urn, found in resources.items() if found["type"] == "kubernetes:helm.sh/v3:Release"
         ),
+        joined=frozenset(name for (kind, _, name), _ in _objects(resources, patched=True) if kind == "Namespace"),
     )
 
 
@@ -95,8 +99,11 @@ def _commands(resources: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield _name(urn), stdout
 
 
-def _objects(resources: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
+def _objects(resources: Mapping[str, Any], *, patched: bool = False) -> Iterator[tuple[Key, str]]:
+    """What was made, or what was written into, with its UID."""
     for found in resources.values():
+        if str(found["type"]).endswith("Patch") is not patched:
+            continue
         outputs = found.get("outputs") or {}
         metadata, kind = outputs.get("metadata"), outputs.get("kind")
         if isinstance(metadata, Mapping) and isinstance(kind, str) and "uid" in metadata:

@@ -254,6 +254,7 @@ def _known(state: Deployed, owner: Owner) -> State:
         # The note comes before everything else: where it is missing, nothing here was made by this state.
         noted=state.cluster is not None or os.environ.get(TAKE_OVER) == owner.stack,
         objects=state.objects,
+        joined=state.joined,
     )
 
 

@@ -48,8 +48,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _make(given: argparse.Namespace) -> int:
-    context = check_context(given.context, os.environ)
-    access = find_access(os.environ, given.context)
+    context = check_context(given.context or None, os.environ)
+    access = find_access(os.environ, context)
     cluster = Cluster.connect(context)
     status = _status(cluster, context, given)
     own = [name for names in (status.namespaces.values() if status else ()) for name in names]

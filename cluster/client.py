@@ -11,6 +11,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlencode
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 # Seconds for one request, connecting and answering.
 REQUEST_TIMEOUT: Final = 15
+# Seconds for one that changes something: somebody's webhook may take thirty, and then it is done all the same.
+CHANGE_TIMEOUT: Final = 40
 # Seconds between the tries of a request that may be tried again: an API server that starts anew is given half a minute.
 PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 5.0, 5.0, 5.0, 5.0)
 
@@ -126,9 +129,10 @@ class Cluster:
         address = f"{path}?{urlencode(list(query.items()), doseq=True)}" if query else path
         sent = None if body is None else json.dumps(body).encode()
         changes = _changes(method, path, query or {})
+        seconds = CHANGE_TIMEOUT if changes else REQUEST_TIMEOUT
         for pause in (*PAUSES, None):
             try:
-                reply = self._transport.send(method, address, headers=headers, body=sent, seconds=REQUEST_TIMEOUT)
+                reply = self._transport.send(method, address, headers=headers, body=sent, seconds=seconds)
             except urllib3.exceptions.HTTPError as error:
                 if pause is None or not _may_repeat(error, changes=changes) or _hangs(error, query or {}):
                     raise OperationError(f"the cluster does not answer at {self._transport.server}: {error}") from error
@@ -168,7 +172,14 @@ class Cluster:
         found: list[Object] = []
         asked: dict[str, Any] = {**(query or {}), "limit": PAGE}
         while True:
-            page = _or_none(lambda: self.exchange("GET", path, asked, accept=PARTIAL_LIST))
+            try:
+                page = _or_none(partial(self.exchange, "GET", path, asked, accept=PARTIAL_LIST))
+            except ApiError as error:
+                if error.status != 410 or "continue" not in asked:
+                    raise
+                # The API server no longer knows the list as it was at the first piece; all at once it always does.
+                found, asked = [], dict(query or {})
+                continue
             found += (page or {}).get("items") or []
             more = page and page.get("metadata", {}).get("continue")
             if not more:
@@ -379,7 +390,7 @@ def _changes(method: str, path: str, query: Mapping[str, Any]) -> bool:
 
 def _may_repeat(error: urllib3.exceptions.HTTPError, *, changes: bool) -> bool:
     """Whether a request that had no answer may be sent again."""
-    if isinstance(error, urllib3.exceptions.NameResolutionError):
+    if isinstance(error, urllib3.exceptions.NameResolutionError | urllib3.exceptions.LocationValueError):
         return False
     if isinstance(error, urllib3.exceptions.ProxyError):
         # Nothing has reached the server. A proxy that says no will say it again, one that finds no server may find it.
@@ -400,13 +411,25 @@ def _hangs(error: urllib3.exceptions.HTTPError, query: Mapping[str, Any]) -> boo
 
 # Statuses of a server, or of a load balancer before it, that will likely answer in a moment.
 BUSY: Final = (502, 503, 504)
+# What a server says that is well itself: whoever converts objects of somebody's kind does not answer.
+NO_CONVERSION: Final = "conversion webhook for "
+# What it says of what it has not done, since somebody's webhook does not answer; one that hangs would hang again.
+NOT_CALLED: Final = "failed calling webhook"
+HANGS: Final = "context deadline exceeded"
 
 
 def _is_busy(reply: Reply, method: str, *, changes: bool) -> bool:
-    """Whether a refused request may be sent again: a 429 was not done; a GET's 500 is a server that starts or ends."""
+    """Whether a refused request may be sent again.
+
+    A 429 was not done, nor what a webhook was to be asked about; a GET's 500 is a server that starts or ends.
+    """
     if reply.status == 429:
         return True
-    return not changes and (reply.status in BUSY or (method == "GET" and reply.status == 500))
+    if reply.status == 500 and changes:
+        return NOT_CALLED in reply.body and HANGS not in reply.body
+    if reply.status == 500:
+        return method == "GET" and NO_CONVERSION not in reply.body
+    return not changes and reply.status in BUSY
 
 
 def parallel(calls: Iterable[Callable[[], T]]) -> list[T]:

@@ -109,7 +109,7 @@ def container_trouble(pod: Object) -> list[str]:
         troubles.append(f"container {container['name']}: {why}" + (f" (before that: {last})" if last else ""))
     if not status.get("containerStatuses"):
         troubles += [
-            f"{condition['reason']}: {condition.get('message', '')}"
+            ": ".join(filter(None, (condition["reason"], condition.get("message"))))
             for condition in status.get("conditions", [])
             if condition.get("status") == "False" and condition.get("reason")
         ]
@@ -164,7 +164,8 @@ class Seen:
 
     Attributes:
         events: Its events, older ones first.
-        objects: Its pods, workloads and claims, by kind; and the cluster's nodes, where this user may see them.
+        objects: Its pods, workloads and claims, by kind; and the cluster's nodes, where a pod has none and this user
+            may see them.
     """
 
     events: Sequence[Object]
@@ -180,14 +181,17 @@ _PATHS: Final = {
     "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
     "DaemonSet": "/apis/apps/v1/namespaces/{}/daemonsets",
     "Job": "/apis/batch/v1/namespaces/{}/jobs",
-    "Node": "/api/v1/nodes",
 }
+_NODES: Final = "/api/v1/nodes"
 
 
 def look(cluster: Cluster, namespace: str) -> Seen:
     """Read a namespace; kinds that this user may not read count as empty."""
     found = parallel(partial(_readable, cluster, path.format(namespace)) for path in _PATHS.values())
     objects = dict(zip(_PATHS, found, strict=True))
+    if any(_conditions(pod, "PodScheduled", "False") for pod in objects["Pod"]):
+        # There may be thousands, and who waits looks again and again.
+        objects["Node"] = _readable(cluster, _NODES)
     return Seen(events=sorted(objects.pop("Event"), key=_last_time), objects=objects)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from cluster.proxies import proxy_for
 CONNECT_SECONDS: Final = 5
 # Where Kubernetes puts a pod's own credentials.
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+# What no path has, and a kubeconfig's content does, as YAML, as JSON or encoded: a file's name has 255 letters.
+CONTENT: Final = re.compile(r"[\n{]|[^/\\:;]{256}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +83,19 @@ _KINDS: Final = {"contexts": "context", "clusters": "cluster", "users": "user"}
 
 
 def paths(environ: Mapping[str, str]) -> list[Path]:
-    """The files that KUBECONFIG names, or the one that kubectl reads without it."""
-    named = [Path(part) for part in environ.get("KUBECONFIG", "").split(os.pathsep) if part]
+    """The files that KUBECONFIG names, or the one that kubectl reads without it.
+
+    Raises:
+        OperationError: It names none.
+    """
+    given = environ.get("KUBECONFIG", "")
+    if CONTENT.search(given):
+        # Not shown, since it may hold credentials.
+        raise OperationError(
+            "KUBECONFIG names no file: it seems to hold a kubeconfig itself. Write that into a file, and set "
+            "KUBECONFIG to the file's path; in GitLab, make it a variable of the type File."
+        )
+    named = [Path(part) for part in given.split(os.pathsep) if part]
     return list(dict.fromkeys(named)) or [Path(environ.get("HOME") or "~").expanduser() / ".kube" / "config"]
 
 
@@ -93,7 +107,18 @@ def read(environ: Mapping[str, str]) -> Kubeconfig:
     Raises:
         OperationError: A file can't be read as a kubeconfig.
     """
-    return merge(path for path in paths(environ) if path.exists())
+    return merge(path for path in paths(environ) if _is_there(path))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        # Such as a folder that this user may not enter.
+        raise _unreadable(path, str(error.strerror)) from None
+    return True
 
 
 def merge(files: Iterable[Path]) -> Kubeconfig:
@@ -285,12 +310,15 @@ def check_reachable(environ: Mapping[str, str], context: str | None = None) -> N
     entry = found.clusters.get(str(found.contexts[name].content.get("cluster")))
     cluster = entry.content if entry else {}
     address = str(cluster.get("server") or "")
-    server = urlsplit(address)
-    if not server.hostname or cluster.get("proxy-url") or proxy_for(address, environ):
-        return
-    port = server.port or (80 if server.scheme == "http" else 443)
     try:
+        server = urlsplit(address)
+        if not server.hostname or cluster.get("proxy-url") or proxy_for(address, environ):
+            return
+        port = server.port or (80 if server.scheme == "http" else 443)
         socket.create_connection((server.hostname, port), timeout=CONNECT_SECONDS).close()
+    except ValueError:
+        # No address; whoever reads all of the kubeconfig says so.
+        return
     except OSError as error:
         raise OperationError(
             f'the cluster of context "{name}" does not answer at {server.geturl()}: {error}. '

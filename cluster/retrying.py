@@ -6,7 +6,8 @@ pods that were refused after up to a quarter of an hour. Until then the cluster 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Final
 
 from cluster.client import Cluster, Object
@@ -17,6 +18,8 @@ from cluster.waiting import Workload, readiness
 from model.names import FIELD_MANAGER, TRIED_AGAIN
 
 PUT_OFF: Final = frozenset({"CrashLoopBackOff", "ImagePullBackOff"})
+# What an API server says to who may not, and where somebody's policy is against it or another one was faster.
+NOT_NOW: Final = (400, 403, 404, 409, 422)
 
 
 def try_again(cluster: Cluster, workloads: Sequence[Workload]) -> None:
@@ -32,17 +35,22 @@ def try_again(cluster: Cluster, workloads: Sequence[Workload]) -> None:
     for namespace in sorted({workload.namespace for workload in workloads}):
         mine = [workload for workload in workloads if workload.namespace == namespace]
         seen = of_workloads(look(cluster, namespace), [(workload.kind, workload.name) for workload in mine])
-        try:
-            for pod in put_off(seen):
-                metadata = pod["metadata"]
-                say(f"Pod {metadata['name']} is put off for what was before; it is made anew")
-                cluster.delete(f"/api/v1/namespaces/{namespace}/pods/{metadata['name']}", uid=metadata["uid"])
-            for workload in lacking(seen, mine) if refused(seen) else ():
-                noted = {"metadata": {"annotations": {TRIED_AGAIN: moment()}}}
-                cluster.patch(workload.path, noted, field_manager=FIELD_MANAGER)
-        except ApiError as error:
-            if error.status not in (403, 404):
-                raise
+        for pod in put_off(seen):
+            metadata = pod["metadata"]
+            say(f"Pod {metadata['name']} is put off for what was before; it is made anew")
+            path = f"/api/v1/namespaces/{namespace}/pods/{metadata['name']}"
+            _where_it_may_be(partial(cluster.delete, path, uid=metadata["uid"]))
+        for workload in lacking(seen, mine) if refused(seen) else ():
+            noted = {"metadata": {"annotations": {TRIED_AGAIN: moment()}}}
+            _where_it_may_be(partial(cluster.patch, workload.path, noted, field_manager=FIELD_MANAGER))
+
+
+def _where_it_may_be(done: Callable[[], object]) -> None:
+    try:
+        done()
+    except ApiError as error:
+        if error.status not in NOT_NOW:
+            raise
 
 
 def put_off(seen: Seen) -> Iterator[Object]:

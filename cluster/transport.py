@@ -21,6 +21,8 @@ from cluster.proxies import proxy_for
 # So many calls may be on their way at once; more would wait for a connection.
 CONNECTIONS: Final = 8
 USER_AGENT: Final = "dapr-osm"
+# Seconds until a connection is there, however long the answer may take.
+CONNECT_SECONDS: Final = 15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,15 +120,15 @@ class Transport:
         """A request whose answer is still to be read."""
         sent = urllib3.HTTPHeaderDict({"User-Agent": USER_AGENT, **headers})
         if credential.authorization:
-            sent["Authorization"] = credential.authorization
+            sent["Authorization"] = _value("credential", credential.authorization)
         for name, value in self._access.user.impersonated:
-            sent.add(name, value)
+            sent.add(name, _value("as", value))
         return self._pools(credential.certificate).request(
             method,
             self.server + path,
             headers=sent,
             body=body,
-            timeout=urllib3.Timeout(connect=seconds, read=seconds),
+            timeout=urllib3.Timeout(connect=min(seconds, CONNECT_SECONDS), read=seconds),
             retries=False,
             preload_content=False,
         )
@@ -152,16 +154,37 @@ class Transport:
         return options | ({"server_hostname": self._access.server_name} if self._access.server_name else {})
 
 
+def _value(what: str, text: str) -> str:
+    """A header's value as Go sends it, in UTF-8.
+
+    Raises:
+        OperationError: No header can hold it. Python would show it, a token too.
+    """
+    if "\n" in text or "\r" in text:
+        raise OperationError(
+            f"the kubeconfig's {what} can't be sent: it has a line break. Take it out of the kubeconfig, or of what "
+            "its tokenFile or its program gives."
+        )
+    return text.encode().decode("latin-1")
+
+
 def _manager(proxy: str | None, options: dict[str, Any]) -> urllib3.PoolManager:
     options = {"maxsize": CONNECTIONS, **options}
     if proxy is None:
         return urllib3.PoolManager(**options)
-    if proxy.startswith("socks5"):
-        # Names are the proxy's to look up, as for Go.
-        return SOCKSProxyManager(f"socks5h://{proxy.partition('://')[2]}", **options)
-    name, password = urllib3.util.parse_url(proxy).auth_decoded
-    headers = urllib3.make_headers(proxy_basic_auth=f"{name}:{password or ''}") if name else {}
-    return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+    try:
+        if proxy.startswith("socks5"):
+            # Names are the proxy's to look up, as for Go.
+            return SOCKSProxyManager(f"socks5h://{proxy.partition('://')[2]}", **options)
+        name, password = urllib3.util.parse_url(proxy).auth_decoded
+        headers = urllib3.make_headers(proxy_basic_auth=f"{name}:{password or ''}") if name else {}
+        return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+    except urllib3.exceptions.LocationValueError:
+        # Not shown, since it may hold a password.
+        raise OperationError(
+            "the proxy to the cluster is none: it must be a URL such as http://HOST:PORT. Mend HTTPS_PROXY (or "
+            "HTTP_PROXY), or the kubeconfig's proxy-url."
+        ) from None
 
 
 def tls_context(access: Access, certificate: Certificate | None) -> ssl.SSLContext:

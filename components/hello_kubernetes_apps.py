@@ -174,6 +174,7 @@ class HelloKubernetesApps(pulumi.ComponentResource):
                     for app, made in zip(args.apps.values(), deployed, strict=True)
                 },
                 timeout_seconds=args.timeout_seconds,
+                step="await-apps",
                 # What an autoscaler changes in a Deployment is none of the stack's.
                 covers=digest_of(*(app.digest for app in deployed)),
                 served_by=args.control_planes,

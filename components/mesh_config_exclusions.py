@@ -58,7 +58,8 @@ class MeshConfigExclusions(pulumi.ComponentResource):
     not known yet.
 
     OSM owns the MeshConfig's other fields, so this is a patch by server-side apply, under a field manager of its
-    own. Removing the patch does not restore earlier values, which does not matter: the MeshConfig goes with OSM.
+    own. Removing the patch does not restore earlier values, which does not matter: the MeshConfig goes with OSM, or the
+    patch stays with it.
 
     Attributes:
         exclusions: What bypasses Envoy and why, as plain lists and dictionaries.
@@ -105,7 +106,9 @@ class MeshConfigExclusions(pulumi.ComponentResource):
                 },
             ),
             spec=_mesh_config_spec(args, lists),
-            opts=child(self, args.mesh),
+            # It goes with the MeshConfig, and that with OSM. A mesh that is kept would deny what it has let others do;
+            # and where somebody has removed OSM by hand, nothing is left to take these fields from.
+            opts=child(self, args.mesh, retain_on_delete=True),
         )
         self.exclusions = computed.apply(lambda e: e.explained())
         # OSM refuses an empty annotation, and whether there is one is known before the ports are.

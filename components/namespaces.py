@@ -42,7 +42,7 @@ class HomeArgs:
         name: Its name.
         existing: Whether a team brings it: then it is joined, and left as it was.
         protect: Whether Pulumi refuses to delete it.
-        retain: Whether it stays when the stack goes.
+        retain: Whether it stays when the stack goes, with what pods in it need to pull images.
         registry_credentials: Content of a container client's config.json, secret, or None.
         labels: Its labels, beside the stack's mark.
         annotations: Its annotations.
@@ -84,7 +84,7 @@ def home(resource_name: str, args: HomeArgs, parent: pulumi.Resource, *depends_o
                     "pulumi.com/patchFieldManager": names.FIELD_MANAGER,
                 },
             ),
-            opts=child(parent, *depends_on),
+            opts=child(parent, *depends_on, retain_on_delete=args.retain or None),
         )
     else:
         namespace = k8s.core.v1.Namespace(
@@ -100,7 +100,7 @@ def home(resource_name: str, args: HomeArgs, parent: pulumi.Resource, *depends_o
             metadata=connection.metadata(names.REGISTRY_CREDENTIALS, namespace=name),
             type="kubernetes.io/dockerconfigjson",
             string_data={".dockerconfigjson": args.registry_credentials},
-            opts=child(parent, namespace),
+            opts=child(parent, namespace, retain_on_delete=args.retain or None),
         )
     return Home(name=name, namespace=namespace, pull_secret=secret)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import pulumi
 from pulumi_command import local
@@ -22,6 +23,7 @@ def await_pods(
     connection: Connection,
     workloads: Mapping[Where, pulumi.CustomResource],
     timeout_seconds: int,
+    step: Literal["await-workloads", "await-apps"] = "await-workloads",
     covers: pulumi.Input[str] | None = None,
     served_by: Sequence[str] = (),
     opts: pulumi.ResourceOptions,
@@ -36,6 +38,7 @@ def await_pods(
         connection: The cluster.
         workloads: What makes the pods.
         timeout_seconds: How long all of them together may take, in seconds.
+        step: What waits; ``await-apps`` takes away what an interrupted run has left beside them, too.
         covers: Fingerprint of what it runs again for; None for the workloads as they are on the cluster.
         served_by: Namespaces of control planes that the pods need: a pod whose sidecar gets no answer says so badly.
         opts: Its parent and what has to be there before it; the workloads are waited for anyway.
@@ -49,7 +52,7 @@ def await_pods(
     return operation(
         name,
         connection=connection,
-        create="await-workloads",
+        create=step,
         arguments=pulumi.Output.all(*(pulumi.Output.all(*where) for where in workloads)).apply(
             lambda found: WorkloadsWait(
                 workloads=tuple((kind, namespace, name) for kind, namespace, name in found),

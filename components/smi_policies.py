@@ -14,6 +14,7 @@ from components.operation import operation
 from model import policies
 from model.apps import App
 from model.arguments import AllowedCalls, DeclaredPolicies
+from model.chart import IN_ONE_STEP
 from model.policies import Policy
 from model.route import Route
 
@@ -80,7 +81,9 @@ class SmiPolicies(pulumi.ComponentResource):
                 f"{name}-{policy.resource_name}",
                 api_version=policy.api_version,
                 kind=policy.kind,
-                metadata=args.connection.metadata(policy.name, namespace=args.namespaces[policy.namespace]),
+                metadata=args.connection.metadata(
+                    policy.name, namespace=args.namespaces[policy.namespace], annotations=IN_ONE_STEP
+                ),
                 spec=policy.spec,
                 opts=child(self, before),
             )

@@ -1,7 +1,7 @@
 """The lab's own corner of every cgroup hierarchy.
 
-Pods live under `/dapr-osm-lab` in each hierarchy (or in the one of cgroup v2), so that what the lab made can be told
-from what the machine has, and removed.
+Pods live under a folder of the lab's name in each hierarchy (or in the one of cgroup v2), so that what the lab made can
+be told from what the machine has, and removed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.paths import LAB
-
 V2_CONTROLLERS = ("cpuset", "cpu", "memory", "pids", "hugetlb")
 
 
@@ -23,7 +21,7 @@ def hierarchies(mounts: Path = Path("/proc/self/mounts")) -> list[Path]:
     return [Path(fields[1]) for fields in lines if fields[2] in ("cgroup", "cgroup2")]
 
 
-def create() -> None:
+def create(name: str) -> None:
     """Make the lab's folder in every hierarchy; the kubelet refuses a root that is not there."""
     for hierarchy in hierarchies():
         control = hierarchy / "cgroup.subtree_control"
@@ -32,12 +30,12 @@ def create() -> None:
             for controller in V2_CONTROLLERS:
                 with contextlib.suppress(OSError):
                     control.write_text(f"+{controller}")
-        (hierarchy / LAB).mkdir(exist_ok=True)
+        (hierarchy / name).mkdir(exist_ok=True)
 
 
-def left() -> list[Path]:
+def left(name: str) -> list[Path]:
     """Return the lab's folders that are still there."""
-    return [path for hierarchy in hierarchies() if (path := hierarchy / LAB).is_dir()]
+    return [path for hierarchy in hierarchies() if (path := hierarchy / name).is_dir()]
 
 
 def _bottom_up(folder: Path) -> Iterator[Path]:
@@ -46,17 +44,17 @@ def _bottom_up(folder: Path) -> Iterator[Path]:
         yield Path(root)
 
 
-def remove(patience: float = 10.0) -> list[Path]:
+def remove(name: str, patience: float = 10.0) -> list[Path]:
     """Remove the lab's cgroups; return those that could not be removed because something still runs in them.
 
     The kernel needs a moment between the death of the last process and letting go of its cgroup.
     """
     deadline = time.monotonic() + patience
     while True:
-        for folder in left():
+        for folder in left(name):
             for path in _bottom_up(folder):
                 with contextlib.suppress(OSError):
                     path.rmdir()
-        if not left() or time.monotonic() > deadline:
-            return left()
+        if not left(name) or time.monotonic() > deadline:
+            return left(name)
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""Starts, watches, stops and removes the one cluster of this machine."""
+"""Starts, watches, stops and removes a cluster of this machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lab.commands import output, tail
 from lab.console import Progress, duration, say
 from lab.errors import LabError
 from lab.parts import charts as chart_parts
-from lab.paths import LOCK, Paths
+from lab.paths import Paths
 
 TOOLS = ("kubectl", "pulumi", "pulumi-language-python", "pulumi-language-python-exec")
 """What people and Pulumi run."""
@@ -98,9 +98,9 @@ def status(paths: Paths) -> Status | None:
 
 
 @contextlib.contextmanager
-def _lock(patience: float = 0.0) -> Iterator[int | None]:
-    """Hold the machine's one lab lock and yield its descriptor; yield None where someone holds it for too long."""
-    with LOCK.open("a") as file:
+def _lock(paths: Paths, patience: float = 0.0) -> Iterator[int | None]:
+    """Hold the lab's one lock and yield its descriptor; yield None where someone holds it for too long."""
+    with paths.lock.open("a") as file:
         deadline = time.monotonic() + patience
         while True:
             try:
@@ -113,6 +113,16 @@ def _lock(patience: float = 0.0) -> Iterator[int | None]:
             else:
                 yield file.fileno()
                 return
+
+
+def _is_held(lock: Path) -> bool:
+    """Tell whether a lab holds its lock."""
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 def prepare(paths: Paths, dapr: Collection[str] = ()) -> tuple[Mapping[str, Entry], list[oci.Image]]:
@@ -221,11 +231,13 @@ def _settled_status(paths: Paths) -> Status | None:
     """Return what runs, after whoever is starting or stopping the cluster has come to an end."""
     deadline = time.monotonic() + 60
     while (running := status(paths)) is None:
-        with _lock() as lock:
+        with _lock(paths) as lock:
             if lock is not None:
                 return None
         if time.monotonic() > deadline:
-            raise LabError(f"Something has held {LOCK} for a minute without a lab that answers; `remove` ends it.")
+            raise LabError(
+                f"Something has held {paths.lock} for a minute without a lab that answers; `remove` ends it."
+            )
         time.sleep(0.1)
     return running
 
@@ -234,7 +246,7 @@ def _launch(paths: Paths, entries: Mapping[str, Entry]) -> bool:
     """Start the supervisor in namespaces of its own; tell whether that was needed."""
     if _settled_status(paths) is not None:
         return False
-    with _lock() as lock:
+    with _lock(paths) as lock:
         if lock is None:
             # Someone was faster by a hair.
             return _launch(paths, entries)
@@ -248,13 +260,13 @@ def _launch(paths: Paths, entries: Mapping[str, Entry]) -> bool:
         # Addresses of pods that ran before the last stop are free again: no pod has outlived it.
         shutil.rmtree(paths.data / "covering" / "var-lib-cni", ignore_errors=True)
         _make_folders(paths)
-        cgroups.create()
+        cgroups.create(paths.cgroup)
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                listener.bind(("127.0.0.1", users.HOST_PORT))
+                listener.bind(("127.0.0.1", paths.port))
             except OSError as error:
-                raise LabError(f"Port {users.HOST_PORT} of this machine's loopback is taken: {error}") from error
+                raise LabError(f"Port {paths.port} of this machine's loopback is taken: {error}") from error
             listener.listen(128)
             spec = paths.run / "spec.json"
             spec.write_text(node.Node(paths, entries).spec(listener.fileno()).dump())
@@ -312,9 +324,12 @@ def _make_folders(paths: Paths) -> None:
 
 
 def _remove_folders(paths: Paths) -> None:
-    """Remove the folders that the lab made, where they are still empty."""
+    """Remove the folders that the lab made, where they are still empty and no other lab covers them.
+
+    Where a folder goes that another mount namespace has something mounted on, the kernel unmounts that.
+    """
     record = paths.data / MADE
-    if record.exists():
+    if record.exists() and not any(_is_held(lock) for lock in paths.other_locks):
         for path in json.loads(record.read_text()):
             with contextlib.suppress(OSError):
                 Path(path).rmdir()
@@ -481,14 +496,14 @@ def stop(paths: Paths) -> bool:
     while not free and time.monotonic() < began + 20:
         # Asked again and again, for it may be starting just now.
         ran = ask(paths, "stop") is not None or ran
-        with _lock(patience=1) as lock:
+        with _lock(paths, patience=1) as lock:
             free = lock is not None
     if not free:
         _kill(paths)
-    with _lock(patience=10) as lock:
+    with _lock(paths, patience=10) as lock:
         if lock is None:
-            raise LabError(f"Something still holds {LOCK}; no part of the lab was removed.")
-        stuck = cgroups.remove()
+            raise LabError(f"Something still holds {paths.lock}; no part of the lab was removed.")
+        stuck = cgroups.remove(paths.cgroup)
         _remove_folders(paths)
         shutil.rmtree(paths.run, ignore_errors=True)
     if stuck:
@@ -516,5 +531,5 @@ def remove(paths: Paths) -> bool:
         Cache(paths.cache).note_time("remove", time.monotonic() - began)
     elif paths.data.exists() and any(paths.data.iterdir()):
         raise LabError(f"{paths.data} is not the lab's (it has no file {MARK}); it was left alone.")
-    LOCK.unlink(missing_ok=True)
+    paths.lock.unlink(missing_ok=True)
     return there

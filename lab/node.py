@@ -186,7 +186,7 @@ class Node:
                 "tlsPrivateKeyFile": str(certificates / "kubelet-server.key"),
                 "containerRuntimeEndpoint": f"unix://{self.paths.containerd}",
                 "cgroupDriver": "cgroupfs",
-                "cgroupRoot": f"/{LAB}",
+                "cgroupRoot": f"/{self.paths.cgroup}",
                 "failCgroupV1": False,
                 "failSwapOn": False,
                 "clusterDNS": [DNS_SERVICE_IP],

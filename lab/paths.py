@@ -4,8 +4,10 @@ Four places, each with its own lifetime:
 
 - the checkout (`.lab/` in it holds links only),
 - the build cache, shared by all checkouts of this user and never removed by the lab,
-- the data of the one cluster of this machine, kept by `stop` and removed by `remove`,
+- the data of one cluster of this machine, kept by `stop` and removed by `remove`,
 - the runtime folder, emptied at each start as a reboot would do.
+
+A machine has one lab, unless `DAPR_OSM_LAB_NUMBER` names a further one: tests that wait most of their time run on two.
 """
 
 from __future__ import annotations
@@ -16,15 +18,21 @@ from pathlib import Path
 
 CACHE_VARIABLE = "DAPR_OSM_LAB_CACHE"
 DATA_VARIABLE = "DAPR_OSM_LAB_DATA"
+NUMBER_VARIABLE = "DAPR_OSM_LAB_NUMBER"
 
 LAB = "dapr-osm-lab"
-"""Name of the kubeconfig's context, of the folders and of the root of every cgroup of the lab."""
+"""Name of the kubeconfig's context, which settings name whichever lab it is, and of the first lab's folders."""
 
-RUN = Path("/run") / LAB
-"""Fixed, not overridable: it holds the lock that makes it one lab per machine, and sockets need short paths."""
+RUNS = Path("/run")
+"""Fixed, not overridable: it holds the locks that make it one lab of each number, and sockets need short paths."""
 
-LOCK = Path("/run") / f"{LAB}.lock"
-"""Beside `RUN`, so that emptying the runtime folder can't lift the lock."""
+FIRST_PORT = 16443
+"""The first lab's API server on the machine's loopback; each further lab has the next port."""
+
+
+def folder_name(number: int) -> str:
+    """Return what a lab's folders and the root of each of its cgroups are called."""
+    return LAB if number == 1 else f"{LAB}-{number}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +42,29 @@ class Paths:
     checkout: Path
     cache: Path
     data: Path
-    run: Path = RUN
+    run: Path = RUNS / LAB
+    number: int = 1
+    """Which of this machine's labs it is, from 1 on."""
+
+    @property
+    def lock(self) -> Path:
+        """Beside `run`, so that emptying the runtime folder can't lift the lock."""
+        return self.run.with_name(f"{self.run.name}.lock")
+
+    @property
+    def other_locks(self) -> list[Path]:
+        """The locks of this machine's other labs."""
+        return [path for path in self.run.parent.glob(f"{LAB}*.lock") if path != self.lock]
+
+    @property
+    def port(self) -> int:
+        """The API server's port on the machine's loopback."""
+        return FIRST_PORT + self.number - 1
+
+    @property
+    def cgroup(self) -> str:
+        """The name of the lab's corner of every cgroup hierarchy."""
+        return folder_name(self.number)
 
     @property
     def package(self) -> Path:
@@ -110,8 +140,12 @@ class Paths:
 def default_paths() -> Paths:
     """Return the paths for the checkout that this package was imported from, with the environment's overrides."""
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    number = int(os.environ.get(NUMBER_VARIABLE) or 1)
+    name = folder_name(number)
     return Paths(
         checkout=Path(__file__).resolve().parent.parent,
         cache=Path(os.environ.get(CACHE_VARIABLE) or cache_home / LAB).absolute(),
-        data=Path(os.environ.get(DATA_VARIABLE) or Path("/var/lib") / LAB).absolute(),
+        data=Path(os.environ.get(DATA_VARIABLE) or Path("/var/lib") / name).absolute(),
+        run=RUNS / name,
+        number=number,
     )

@@ -16,7 +16,6 @@ from lab.errors import LabError
 from lab.gomod import go_directive
 from lab.parts import DEBIAN_SUITE, GoPart, parts
 from lab.paths import Paths
-from lab.users import HOST_PORT
 
 GIB = 1024**3
 MEMORY = 6 * GIB
@@ -53,7 +52,7 @@ def check(paths: Paths) -> list[str]:
         *_to_build(paths),
         lambda: memory(available_memory()),
         lambda: disk("cluster's data", paths.data, DATA_SPACE),
-        _port,
+        lambda: _port(paths.port),
         _kernel,
     ]
     return [problem for one in checks if (problem := one())]
@@ -129,13 +128,13 @@ def disk(what: str, folder: Path, needed: int) -> str:
     )
 
 
-def _port() -> str:
+def _port(port: int) -> str:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", HOST_PORT))
+            probe.bind(("127.0.0.1", port))
         except OSError:
-            return f"port {HOST_PORT} of its loopback is taken: end what listens there (`ss -ltnp` names it)"
+            return f"port {port} of its loopback is taken: end what listens there (`ss -ltnp` names it)"
     return ""
 
 

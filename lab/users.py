@@ -19,13 +19,13 @@ from lab.certificates import Authority
 from lab.errors import LabError
 from lab.paths import LAB, Paths
 
-HOST_PORT = 16443
-"""The API server's port on the machine's loopback."""
-
-FROM_THE_MACHINE = f"https://127.0.0.1:{HOST_PORT}"
-
 ADMINISTRATOR = "lab-admin"
 """An ordinary administrator: a user bound to the ClusterRole `cluster-admin`, and in no group."""
+
+
+def from_the_machine(paths: Paths) -> str:
+    """Return the API server's address on the machine's loopback."""
+    return f"https://127.0.0.1:{paths.port}"
 
 
 def authority(paths: Paths) -> Authority:
@@ -81,14 +81,14 @@ def kubeconfig(paths: Paths, user: str, groups: Collection[str] = ()) -> Path:
         raise LabError("The lab has not been started on this machine yet; start it first (`make lab`).")
     name = label(user, groups)
     path = paths.users / f"{name}.kubeconfig"
-    write_private(path, document(signer, name, user, groups, FROM_THE_MACHINE))
+    write_private(path, document(signer, name, user, groups, from_the_machine(paths)))
     return path
 
 
 def write(paths: Paths) -> None:
     """Write the kubeconfigs of the lab itself and of those who use it."""
     signer = authority(paths)
-    own = document(signer, "lab-admin", "lab:admin", ("system:masters",), FROM_THE_MACHINE)
+    own = document(signer, "lab-admin", "lab:admin", ("system:masters",), from_the_machine(paths))
     write_private(paths.own_kubeconfig, own)
-    administrator = document(signer, label(ADMINISTRATOR), ADMINISTRATOR, (), FROM_THE_MACHINE)
+    administrator = document(signer, label(ADMINISTRATOR), ADMINISTRATOR, (), from_the_machine(paths))
     write_private(paths.kubeconfig, administrator)

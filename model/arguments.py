@@ -188,7 +188,7 @@ class InjectionWait(Arguments):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadsWait(Arguments):
-    """``await-workloads``.
+    """``await-workloads``, ``await-apps``.
 
     Attributes:
         workloads: What makes the pods, each as kind, namespace and name.

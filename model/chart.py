@@ -47,7 +47,9 @@ BUILT_IN: Final = ("", "apps", "batch", "autoscaling", "policy", "extensions")
 FORCE: Final[Mapping[str, str]] = {"pulumi.com/patchForce": "true"}
 # Pulumi waits ten seconds for a Service's endpoints; the workloads behind it are waited for anyway.
 SKIP_AWAIT: Final[Mapping[str, str]] = {"pulumi.com/skipAwait": "true"}
-
+# Pulumi has Kubernetes delete what depends on an object, and then change it once more, which a webhook may refuse;
+# one of a control plane that has gone holds it up for ever. What nothing depends on goes in one step.
+IN_ONE_STEP: Final[Mapping[str, str]] = {"pulumi.com/deletionPropagationPolicy": "background"}
 
 # Kinds whose pods a step of the stack's own waits for: it knows when waiting can't help. Pulumi's wait ends once their
 # controller has seen them; without any, a delete would not wait for the pods to go either.

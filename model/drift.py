@@ -11,10 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from model.owner import was_there_before
+from model.owner import OURS, was_there_before
 
-# Field managers of this program: the provider's own have a number at their end.
-OURS: Final = re.compile(r"(pulumi-kubernetes|pulumi-resource-kubernetes|dapr-osm)(-[a-z0-9-]+)?")
 # Those of Kubernetes' controllers and of both control planes, which fill in what is theirs.
 CONTROLLERS: Final = re.compile(
     r"(kube-(controller-manager|scheduler|apiserver|proxy)|kubelet|cloud-controller-manager|horizontal-pod-autoscaler"

@@ -12,6 +12,8 @@ from typing import Any, Final
 STACK_LABEL: Final = "dapr-osm/stack"
 # On what was there before the stack and was taken over by an explicit setting: upgraded, and kept when the stack goes.
 KEPT_ANNOTATION: Final = "dapr-osm/there-before"
+# Field managers of this program: the provider's own have a number at their end.
+OURS: Final = re.compile(r"(pulumi-kubernetes|pulumi-resource-kubernetes|dapr-osm)(-[a-z0-9-]+)?")
 LONGEST_VALUE: Final = 63
 
 
@@ -42,6 +44,11 @@ class Owner:
     def owns(self, metadata: Mapping[str, Any]) -> bool:
         """Whether an object with this metadata carries the mark."""
         return mark_of(metadata) == self.mark
+
+    def made(self, metadata: Mapping[str, Any]) -> bool:
+        """Whether an object carries the mark because this program wrote it, and not since somebody copied one."""
+        writers = [str(entry.get("manager", "")) for entry in metadata.get("managedFields") or ()]
+        return self.owns(metadata) and (not writers or any(map(OURS.fullmatch, writers)))
 
 
 def mark_of(metadata: Mapping[str, Any]) -> str | None:

@@ -21,8 +21,8 @@ class DaprRelease:
 
     Attributes:
         version: Chart and image version; the two are always equal in Dapr.
-        crds: Names of the CustomResourceDefinitions in the chart's ``crds/`` folder. Helm installs
-            them and never removes them, so teardown has to know them by name.
+        crds: Names of the CustomResourceDefinitions in the chart's ``crds/`` folder, which the stack makes like all
+            else of the chart; tests hold the chart to them.
         route: How its sidecars' calls to each other ride the mesh.
         scheduler: The Services of its scheduler, to which every daprd keeps a connection (from 1.14 on).
         schedulers: How many schedulers its chart runs, each with a volume of its own.
@@ -58,7 +58,7 @@ class OsmRelease:
     Attributes:
         version: Chart version; images carry it as ``v<version>``.
         crds: Names of the CustomResourceDefinitions that ``osm-bootstrap`` creates when it starts.
-            They belong to no Helm release and outlive it.
+            No chart has them, and they outlive the one that brought osm-bootstrap.
         containers: What OSM's injector adds to a pod, by container name.
         init_containers: What it adds to a pod's init containers.
         answers_tcp: What it adds where the last probe of a kind is by TCP.

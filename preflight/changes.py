@@ -8,7 +8,7 @@ from typing import Any, Final
 from cluster.client import Object
 from model.helm_values import SCHEDULER_STORAGE
 from model.quantity import quantity
-from preflight.finding import Finding, breaks, warns
+from preflight.finding import Finding, Level, breaks, warns
 from preflight.others import in_namespace
 from preflight.preconditions import STORAGE_CLASSES, claims_of
 from preflight.subject import NAMESPACES, Subject
@@ -38,7 +38,33 @@ def moves(subject: Subject) -> Iterator[Finding]:
 
 
 def namespaces(subject: Subject) -> Iterator[Finding]:
-    """Namespaces of the stack's own that would go, with what others have in them."""
+    """Namespaces of the stack's own that would go, with what others have in them; and others' pods among its own."""
+    yield from _going(subject)
+    for home in subject.homes:
+        if home in subject.there:
+            yield from _alike(subject, home)
+
+
+def _alike(subject: Subject, namespace: str) -> Iterator[Finding]:
+    """Pods of others that the selectors of an app's, or of Redis's, would take for theirs."""
+    groups = {
+        group.template["metadata"]["labels"]["app"]: group for group in subject.groups if group.namespace == namespace
+    }
+    for pod in subject.cluster.metadata(f"{NAMESPACES}/{namespace}/pods", {"labelSelector": "app"}):
+        metadata = pod["metadata"]
+        group = groups.get(metadata["labels"]["app"])
+        if group is None or subject.owner.owns(metadata) or group.owns(pod):
+            continue
+        yield Finding(
+            level=Level.WARNS if group.key in subject.deployed else Level.BREAKS,
+            what=f"Pod {namespace}/{metadata['name']} has the label app={metadata['labels']['app']}, by which the "
+            f"stack's Deployment and Service {group.name} know their own",
+            why="Calls and connections would go to it as well, and without a maker it would become the Deployment's",
+            mend="Give it another label, or take another namespace.",
+        )
+
+
+def _going(subject: Subject) -> Iterator[Finding]:
     own = {
         item["metadata"]["name"]: item
         for item in subject.cluster.metadata(NAMESPACES, {"labelSelector": _mark(subject)})
@@ -49,6 +75,15 @@ def namespaces(subject: Subject) -> Iterator[Finding]:
             "Pulumi would delete it at the end of the update, with all that is in it",
             "Remove it there. To keep such a namespace for good, let a team make one, and move the apps to it.",
         )
+    for name in sorted(own.keys() & set(subject.namespaces)):
+        if own[name]["metadata"].get("deletionTimestamp"):
+            # No refusal: a destroy that goes on where it was interrupted asks the same.
+            yield warns(
+                f"namespace {name} of this stack is still being deleted, as by a destroy that was interrupted",
+                "The API server refuses everything new in it, so an `up` would fail half-way",
+                "Wait until it is gone, then run `pulumi up --refresh`. If it stays: "
+                f"`kubectl get namespace {name} -o yaml` says what holds it.",
+            )
     if subject.settings.keep_shared:
         return
     for name in sorted(own.keys() - set(subject.used)):

@@ -25,19 +25,28 @@ WORKLOADS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 TRUE: Final = ("true", "y", "yes", "on", "1")
 
 
+def has_ended(item: Object) -> bool:
+    """Whether a Job or a pod has done what it was for, so that it needs nobody any more."""
+    status = item.get("status") or {}
+    return status.get("phase") in ("Succeeded", "Failed") or any(
+        one.get("type") in ("Complete", "Failed") and one.get("status") == "True"
+        for one in status.get("conditions") or ()
+    )
+
+
 def dapr_workloads(cluster: Cluster, owner: Owner) -> Iterator[str]:
     """Workloads of other people's that Dapr serves, by annotation: ``Kind namespace/name``."""
     for kind, (path, where) in WORKLOADS.items():
         for item in cluster.items(path):
             meta = item["metadata"]
-            if owner.owns(meta) or any(made_by["kind"] in WORKLOADS for made_by in meta.get("ownerReferences") or []):
+            if owner.made(meta) or any(made_by["kind"] in WORKLOADS for made_by in meta.get("ownerReferences") or []):
                 # What a workload has made counts once, as that workload. One of another kind is not listed itself.
                 continue
             template: Any = item
             for part in where:
                 template = template.get(part) or {}
             enabled = (template.get("annotations") or {}).get("dapr.io/enabled", "")
-            if str(enabled).lower() in TRUE:
+            if str(enabled).lower() in TRUE and not (kind in ("Job", "Pod") and has_ended(item)):
                 yield f"{kind} {meta['namespace']}/{meta['name']}"
 
 
@@ -52,7 +61,7 @@ def in_namespace(cluster: Cluster, namespace: str, owner: Owner) -> Iterator[str
         return
     for kind, item in _namespaced(cluster, namespace):
         meta = item["metadata"]
-        if kind in BY_ITSELF or owner.owns(meta) or meta.get("ownerReferences") or _is_made_by_itself(kind, item):
+        if kind in BY_ITSELF or owner.made(meta) or meta.get("ownerReferences") or _is_made_by_itself(kind, item):
             continue
         yield f"{kind} {meta['name']}"
 

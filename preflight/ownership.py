@@ -6,7 +6,7 @@ looked at first, in a preview too. What carries the stack's mark is its own, als
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
@@ -69,6 +69,8 @@ class Claim:
         namespaces: The namespaces that it makes.
         take_over_definitions: Whether definitions of another content may be upgraded (they stay when the stack goes).
         existing_namespaces: Namespaces that a team brings.
+        joins: What the stack writes into those that it has not joined yet, by namespace and then by ``labels`` and
+            ``annotations``.
     """
 
     owner: Owner
@@ -80,6 +82,7 @@ class Claim:
     take_over_definitions: bool
     noted: bool = True
     existing_namespaces: Collection[str] = ()
+    joins: Mapping[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict)
 
 
 UNACCEPTABLE: Final = (400, 409, 422)
@@ -142,9 +145,9 @@ class _Looks:
             return None
 
     def among(self, path: str, query: Mapping[str, Any] | None = None) -> Iterable[Object]:
-        """The objects of a list, as far as they can be seen."""
+        """The metadata of a list's objects, as far as they can be seen."""
         try:
-            return self.cluster.items(path, query)
+            return self.cluster.metadata(path, query)
         except ApiError as error:
             self._keep(path, error)
             return []
@@ -176,6 +179,10 @@ def judge(cluster: Cluster, claim: Claim) -> Judged:
         if there is None or _is_ours(item, there, claim):
             if there is not None and item.kind == CRD and was_there_before(there["metadata"]):
                 kept.add(item.name)
+            continue
+        if there["metadata"].get("deletionTimestamp"):
+            # A definition of the same content, too: it would be used, and go with all of its objects.
+            problems.append(f"{item} is being deleted{_whose(there)}: wait until it is gone")
             continue
         if item.kind == CRD and mark_of(there["metadata"]) is None:
             same, refused = _applied(cluster, item)
@@ -236,9 +243,8 @@ def _whose(there: Object) -> str:
         return f", of a stack {other}"
     if release := annotations.get("meta.helm.sh/release-name"):
         return f", of Helm release {annotations.get('meta.helm.sh/release-namespace', '?')}/{release}"
-    managers = dict.fromkeys(
-        entry["manager"] for entry in metadata.get("managedFields") or [] if entry.get("subresource") != "status"
-    )
+    writers = [entry for entry in metadata.get("managedFields") or [] if entry.get("subresource") != "status"]
+    managers = dict.fromkeys(entry["manager"] for entry in writers if entry.get("manager"))
     by = labels.get("app.kubernetes.io/managed-by")
     told = ", ".join(
         [*([f"managed by {by}"] if by else []), *([f"written by {', '.join(managers)}"] if managers else [])]
@@ -259,6 +265,9 @@ def _applied(cluster: Cluster, item: Wanted) -> tuple[bool, str]:
     try:
         after = cluster.patch(path, body, "apply", field_manager=FIELD_MANAGER, force=True, dry_run=True)
     except ApiError as error:
+        if error.status != 403 and error.status not in UNACCEPTABLE:
+            # Nobody can tell: the API server is not well, or a webhook of somebody's does not answer.
+            raise
         # Whoever may not ask may not make one either; that is told by the check of rights.
         return error.status == 403, error.reason if error.status in UNACCEPTABLE else ""
     return before is not None and before["spec"] == after["spec"], ""
@@ -288,7 +297,7 @@ def _runtime_problems(looks: _Looks, claim: Claim) -> list[str]:
 
 
 def _existing_problems(looks: _Looks, claim: Claim) -> list[str]:
-    """Namespaces that a team brings have to be there, and in no other mesh."""
+    """Namespaces that a team brings have to be there to stay, in no other mesh, and get back all that they had."""
     problems = []
     for name in sorted(claim.existing_namespaces):
         path = f"/api/v1/namespaces/{name}"
@@ -301,10 +310,41 @@ def _existing_problems(looks: _Looks, claim: Claim) -> list[str]:
                 "it there, and the stack makes it"
             )
             continue
+        if there["metadata"].get("deletionTimestamp"):
+            problems.append(
+                f"Namespace {name} is being deleted, and nothing can be made in it: wait until it is gone, and make it "
+                "anew, or remove it from dapr-osm:existingNamespaces"
+            )
+            continue
         mesh = (there["metadata"].get("labels") or {}).get(names.MONITORED)
         if mesh not in (None, names.MESH_NAME):
             problems.append(f"Namespace {name} is in the mesh {mesh} already: take it out there first")
+        else:
+            problems += _overwritten(name, there, claim.joins.get(name, {}))
     return problems
+
+
+def _overwritten(name: str, there: Object, joins: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """What a namespace says itself and would say otherwise: whoever gives a field up does not know what it was."""
+    metadata = there["metadata"]
+    for kind, verb in (("labels", "label"), ("annotations", "annotate")):
+        for key, value in joins.get(kind, {}).items():
+            found = (metadata.get(kind) or {}).get(key)
+            if found not in (None, value) and not _is_written(metadata, kind, key):
+                yield (
+                    f"Namespace {name} has the {kind[:-1]} {key}={found}, and this stack is to set it to {value}, "
+                    f"which could not be given back. Where nobody needs it so: kubectl {verb} namespace {name} "
+                    f"--overwrite {key}={value}"
+                )
+
+
+def _is_written(metadata: Mapping[str, Any], kind: str, key: str) -> bool:
+    """Whether a label or an annotation is from an earlier run of the stack's."""
+    return any(
+        entry.get("manager") == names.FIELD_MANAGER
+        and f"f:{key}" in ((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get(f"f:{kind}", {})
+        for entry in metadata.get("managedFields") or []
+    )
 
 
 def _other_stacks(looks: _Looks, claim: Claim) -> list[str]:

@@ -52,31 +52,41 @@ def rendering(environ: Mapping[str, str], context: str | None) -> Iterator[Calla
     Raises:
         OperationError: It is not there, or does not start.
     """
-    process = subprocess.Popen(  # noqa: S603 - Pulumi's own plugin
-        [binary(environ), "127.0.0.1:1"],  # nobody listens to its log
-        cwd=ROOT,
-        env=dict(environ),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+    program = binary(environ)
+    try:
+        process = subprocess.Popen(  # noqa: S603 - Pulumi's own plugin
+            [program, "127.0.0.1:1"],  # nobody listens to its log
+            cwd=ROOT,
+            env=dict(environ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+    except OSError as error:
+        raise OperationError(
+            f"Pulumi's Kubernetes provider {program} can't be run: {error.strerror}. Run `pulumi install`."
+        ) from error
     assert process.stdout is not None  # noqa: S101 - it is a pipe
     try:
         port = process.stdout.readline().strip()
         if not port.isdecimal():
             raise OperationError("Pulumi's Kubernetes provider does not start, so the charts were not rendered")
-        options = [("grpc.max_receive_message_length", LARGEST)]
+        # No proxy leads to this machine, as for Go.
+        options = [("grpc.max_receive_message_length", LARGEST), ("grpc.enable_http_proxy", 0)]
         with grpc.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
             provider = provider_pb2_grpc.ResourceProviderStub(channel)
             given = {"context": context} if context else {}
-            provider.Configure(
-                provider_pb2.ConfigureRequest(
-                    variables={f"kubernetes:config:{key}": value for key, value in given.items()},
-                    args=_struct(given),
-                    acceptSecrets=True,
-                ),
-                timeout=SECONDS,
-            )
+            try:
+                provider.Configure(
+                    provider_pb2.ConfigureRequest(
+                        variables={f"kubernetes:config:{key}": value for key, value in given.items()},
+                        args=_struct(given),
+                        acceptSecrets=True,
+                    ),
+                    timeout=SECONDS,
+                )
+            except grpc.RpcError as error:
+                raise OperationError(f"Pulumi's Kubernetes provider says: {error.details()}") from error
             yield lambda options: _asked(provider, options)
     finally:
         process.terminate()

@@ -80,9 +80,12 @@ class Group:
         return amounts(self.template["spec"], "requests")
 
     def owns(self, pod: Object) -> bool:
-        """Whether a pod that is there is one of these, by its name."""
+        """Whether a pod that is there is one of these, by who has made it; names are cut, and may begin alike."""
         metadata = pod["metadata"]
-        return bool(metadata.get("namespace") == self.namespace and metadata["name"].startswith(f"{self.name}-"))
+        makers = [(one["kind"], one["name"]) for one in metadata.get("ownerReferences") or ()]
+        # A ReplicaSet is called like its Deployment, with a hash.
+        makers += [("Deployment", name.rpartition("-")[0]) for kind, name in makers if kind == "ReplicaSet"]
+        return metadata.get("namespace") == self.namespace and (self.kind, self.name) in makers
 
 
 def amounts(spec: Mapping[str, Any], kind: str) -> Amounts:

@@ -76,7 +76,9 @@ def storage(subject: Subject) -> Iterator[Finding]:
             mend=f"Mend dapr_scheduler.cluster.storageClassName in dapr-osm:daprValues.{memory}",
         )
         return
-    chosen = classes.get(named) or next(filter(_is_default, classes.values()), None)
+    # Of several, Kubernetes takes the newest.
+    defaults = sorted(filter(_is_default, classes.values()), key=_made_at)
+    chosen = classes.get(named) or (defaults[-1] if defaults else None)
     if chosen is None:
         yield breaks(
             f"Dapr's scheduler wants volumes, and the cluster has no default StorageClass. {there}",
@@ -91,6 +93,10 @@ def storage(subject: Subject) -> Iterator[Finding]:
 def _is_default(storage_class: Object) -> bool:
     annotations = storage_class["metadata"].get("annotations") or {}
     return "true" in (annotations.get(DEFAULT_CLASS), annotations.get(DEFAULT_CLASS_BEFORE))
+
+
+def _made_at(storage_class: Object) -> str:
+    return str(storage_class["metadata"].get("creationTimestamp") or "")
 
 
 def _provisioned(subject: Subject, chosen: Object, missing: int, memory: str) -> Iterator[Finding]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from cluster.client import Object
 from model.quantity import quantity
 from preflight.finding import Finding, breaks, unseen, warns
+from preflight.others import has_ended
 from preflight.pods import Amounts, Group, amounts
 from preflight.subject import MOST_PODS, Subject
 
@@ -141,8 +142,36 @@ def in_quotas(subject: Subject) -> Iterator[Finding]:
         if not quotas or not groups:
             continue
         there = subject.cluster.pods(namespace)
+        defaults = _defaults(subject.cluster.items(f"/api/v1/namespaces/{namespace}/limitranges"))
+        groups = [_sized(group, defaults) for group in groups]
         for quota in quotas:
             yield from _exceeded(namespace, quota, groups, there)
+
+
+def _defaults(ranges: list[Object]) -> Mapping[str, Mapping[str, Any]]:
+    """What a container has that says nothing: as ``requests`` and as ``limits``. The API server fills them in."""
+    found: dict[str, dict[str, Any]] = {"requests": {}, "limits": {}}
+    for item in ranges:
+        for one in item.get("spec", {}).get("limits") or ():
+            if one.get("type") == "Container":
+                found["requests"] |= one.get("defaultRequest") or {}
+                found["limits"] |= one.get("default") or {}
+    return found
+
+
+def _sized(group: Group, defaults: Mapping[str, Mapping[str, Any]]) -> Group:
+    """A workload's pods as they would be let in."""
+
+    def sized(container: Mapping[str, Any]) -> Mapping[str, Any]:
+        said = container.get("resources") or {}
+        limits = said.get("limits") or {}
+        # A limit without a request is one too, before any default.
+        requests = {**defaults["requests"], **limits, **(said.get("requests") or {})}
+        return {**container, "resources": {"requests": requests, "limits": {**defaults["limits"], **limits}}}
+
+    spec = dict(group.template["spec"])
+    spec |= {part: [sized(one) for one in spec[part]] for part in ("containers", "initContainers") if spec.get(part)}
+    return replace(group, template={**group.template, "spec": spec})
 
 
 def _exceeded(namespace: str, quota: Object, groups: list[Group], there: list[Object]) -> Iterator[Finding]:
@@ -165,7 +194,7 @@ def _exceeded(namespace: str, quota: Object, groups: list[Group], there: list[Ob
 
 def _missing(group: Group, there: list[Object]) -> Decimal:
     """How many pods are still to come."""
-    return Decimal(max(0, group.count - sum(group.owns(pod) for pod in there)))
+    return Decimal(max(0, group.count - sum(group.owns(pod) and not has_ended(pod) for pod in there)))
 
 
 def _counting(group: Group, name: str) -> Decimal:

@@ -39,11 +39,13 @@ class State:
         begun: Whether an earlier run has looked at what OSM makes by itself.
         noted: Whether it knows of an earlier run at all.
         objects: The UIDs of objects that it knows, by kind, namespace and name.
+        joined: Names of the namespaces of teams that it has written into.
     """
 
     begun: bool = False
     noted: bool = True
     objects: Mapping[Key, str] = field(default_factory=dict)
+    joined: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +145,19 @@ class Subject:
             namespaces=self.namespaces,
             take_over_definitions=self.settings.take_over_crds,
             existing_namespaces=self.settings.existing_namespaces,
+            joins={name: self._joined(name) for name in self.settings.existing_namespaces - self.state.joined},
         )
+
+    def _joined(self, namespace: str) -> Mapping[str, Mapping[str, str]]:
+        """What a team's namespace is joined to the stack by; of a control plane's the mesh asks nothing."""
+        settings, meshed = self.settings, self.meshed and namespace in self.homes
+        return {
+            "labels": {**settings.namespace_labels.get(namespace, {}), **(names.JOINED_LABELS if meshed else {})},
+            "annotations": {
+                **settings.namespace_annotations.get(namespace, {}),
+                **(names.JOINED_ANNOTATIONS if meshed else {}),
+            },
+        }
 
     @cached_property
     def judged(self) -> ownership.Judged:

@@ -121,8 +121,8 @@ class EnvironmentKeys(Keys):
     redis_password: Password | None = key(None, "Redis's password. Set it with `--secret`.", secrecy=Secrecy.REQUIRED)
     kube_context: Text = key(
         "",
-        "The context that must be current in `KUBECONFIG` (or `~/.kube/config`), so that a stack never meets another "
-        "cluster. Empty for any. `kubernetes:context` says the same.",
+        "The context of `KUBECONFIG` (or `~/.kube/config`) that everything uses, whichever is current. Empty for the "
+        "current one. `kubernetes:context` says the same.",
     )
     dapr_version: DaprVersion = key(
         versions.DEFAULT_DAPR_VERSION,
@@ -148,7 +148,10 @@ class EnvironmentKeys(Keys):
     )
     namespace_labels: MarksByNamespace = key({}, "Labels of namespaces, by namespace.")
     namespace_annotations: MarksByNamespace = key({}, "Annotations of namespaces, by namespace.")
-    timeout_seconds: Seconds = key(300, "How long a control plane's installation may take, in seconds (30-3600).")
+    timeout_seconds: Seconds = key(
+        300,
+        "How long a control plane's pods, Redis's or the apps' may take until they are ready, in seconds (30-3600).",
+    )
     verify: Annotated[VerifyLevel, Kind(_LEVELS.what, _LEVELS.mend, _LEVELS.choices, _switched_off)] = key(
         VerifyLevel.CALLS,
         "What a verification looks at: `calls` between apps, as each Envoy sees them (needs `pods/portforward`), only "
@@ -173,7 +176,8 @@ class SharingKeys(Keys):
     )
     keep_shared: Flag = key(
         False,
-        "Whether a destroy leaves what others use (control planes, CRDs) and removes the rest, instead of refusing.",
+        "Whether a destroy leaves what others use (control planes, CRDs) and removes the rest, instead of refusing. "
+        "What others have in the apps' namespaces, which go, still refuses it.",
     )
 
 

@@ -9,7 +9,6 @@ from typing import Annotated, Final
 from pydantic import StringConstraints
 
 from model.names import REDIS
-from model.owner import STACK_LABEL
 from model.versions import DAPR_RELEASES, OSM_RELEASE
 from settings.declaration import Kind, Refusal, Rule, as_json
 from settings.problem import Words
@@ -112,7 +111,6 @@ RESERVED: Final[Mapping[str, str]] = {
     "openservicemesh.io/": "the mesh's own: who belongs to it follows from the stage",
     "pulumi.com/": "Pulumi's own",
     "dapr-osm/": "this program's own",
-    STACK_LABEL: "the mark of what belongs to this stack",
     "kubernetes.io/metadata.name": "Kubernetes' own",
 }
 

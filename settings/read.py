@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from model.versions import OSM_RELEASE
@@ -178,7 +178,7 @@ def _at(value: Any, inside: Path) -> Any:
         elif isinstance(value, list):
             value = next((one for one in value if isinstance(one, Mapping) and one.get("name") == part), None)
         else:
-            return getattr(value, part, None) if isinstance(value, BaseModel) else value
+            return value
     return value
 
 

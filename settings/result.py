@@ -74,7 +74,7 @@ class Settings:
         keep_shared: Whether a destroy keeps what others use, instead of refusing.
         apps: All apps, by app id.
         policies: Who may call whom at the last stage, by name.
-        kube_context: The kubeconfig context that must be the current one, or None for any.
+        kube_context: The kubeconfig context that everything uses, or None for the current one.
         dapr: The Dapr release; one that was not tried here has the row of the release before it, and its own version.
         dapr_chart: Its chart.
         osm_chart: OSM's chart.
@@ -94,7 +94,7 @@ class Settings:
         extra_ports: Further ports to exclude for every pod of the mesh.
         extra_ip_ranges: Further IPv4 CIDRs to exclude for every pod of the mesh.
         read_all_secrets: Whether the apps' Role reads every Secret of the namespace, as the page's does.
-        timeout_seconds: How long a control plane's installation may take, in seconds.
+        timeout_seconds: How long pods may take until they are ready, in seconds.
         verify: What a verification looks at.
         verify_seconds: How long a verification may wait for what it wants to see, in seconds.
     """

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     way.add_argument("--watch", action="store_true", help=f"look again every {WATCH_SECONDS:g} seconds")
     given = parser.parse_args(arguments)
     try:
-        context = check_context(given.context, os.environ)
+        context = check_context(given.context or None, os.environ)
         cluster = Cluster.connect(context)
 
         def now() -> Status:

@@ -34,6 +34,7 @@ from steps import (
     identity,
     injection,
     injector,
+    leftovers,
     mesh,
     revocation,
     runtime,
@@ -139,8 +140,9 @@ def _note_teardown(here: Here, given: Teardown) -> str:
 
 
 def _check_teardown(here: Here, given: Teardown) -> str:
+    teardown.check(here.cluster, given, here.owner)
     if not given.keep:
-        teardown.check(here.cluster, given, here.owner)
+        runtime.withdraw_unanswered(here.cluster, here.owner)
     return ""
 
 
@@ -166,6 +168,12 @@ def _await_injection(here: Here, given: InjectionWait) -> str:
 
 def _await_workloads(here: Here, given: WorkloadsWait) -> str:
     return workloads.await_workloads(here.cluster, here.owner, given.workloads, given.served_by, seconds=given.seconds)
+
+
+def _await_apps(here: Here, given: WorkloadsWait) -> str:
+    ready = _await_workloads(here, given)
+    leftovers.remove_unused_secrets(here.cluster, here.owner, [namespace for _, namespace, _ in given.workloads])
+    return ready
 
 
 def _look_up_services(here: Here, given: ServicesWanted) -> str:
@@ -221,6 +229,7 @@ OPERATIONS: Final[Mapping[str, Operation[Any]]] = {
     "await-injector": Operation(arguments=ControlPlaneWait, run=_await_injector),
     "await-injection": Operation(arguments=InjectionWait, run=_await_injection),
     "await-workloads": Operation(arguments=WorkloadsWait, run=_await_workloads),
+    "await-apps": Operation(arguments=WorkloadsWait, run=_await_apps),
     "look-up-services": Operation(arguments=ServicesWanted, run=_look_up_services),
     "await-mesh": Operation(arguments=ControlPlaneWait, run=_await_mesh),
     "withdraw-policies": Operation(arguments=DeclaredPolicies, run=_withdraw_policies),

@@ -17,19 +17,34 @@ SECONDS: Final = 60
 POLL_SECONDS: Final = 0.5
 
 
-def objects_of_others(cluster: Cluster, definition: str, *, own_namespace: str, owner: Owner) -> list[str]:
-    """Objects of a definition that are neither this stack's nor in the control plane's own namespace."""
+# What OSM makes in its namespace by itself.
+MADE_BY_ITSELF: Final = ("MeshConfig", "MeshRootCertificate")
+
+
+def objects_of_others(
+    cluster: Cluster, definition: str, *, own_namespace: str, owner: Owner, shared: bool = False
+) -> list[str]:
+    """Objects of a definition that are neither this stack's nor in the control plane's own namespace.
+
+    Args:
+        cluster: The cluster.
+        definition: The definition's name.
+        own_namespace: The control plane's namespace.
+        owner: The stack.
+        shared: Whether that is a team's, which may have put its own there.
+    """
     found = cluster.get(f"{PATHS[CRDS]}/{definition}")
     if found is None:
         return []
     path = listing_of(found)
     kind = found["spec"]["names"]["kind"]
+    own = own_namespace if not shared or kind in MADE_BY_ITSELF else None
     if path is None:
         return [f"all {kind} objects, which no served version lists"]
     return [
         "/".join(filter(None, (kind, meta.get("namespace"), meta["name"])))
         for meta in (item["metadata"] for item in cluster.items(path))
-        if meta.get("namespace") != own_namespace and not owner.owns(meta)
+        if (own is None or meta.get("namespace") != own) and not owner.made(meta)
     ]
 
 

@@ -16,7 +16,7 @@ from cluster.diagnosis import explain
 from cluster.errors import OperationError, lines
 from cluster.kinds import PATHS
 from cluster.progress import moment, say
-from cluster.waiting import Causes, Workload
+from cluster.waiting import Causes, Workload, is_observed, readiness
 from model.names import DAPR_INJECTOR
 
 POLL_SECONDS: Final = 0.5
@@ -82,7 +82,8 @@ def await_injector(cluster: Cluster, *, namespace: str, seconds: int) -> str:
     _resume(cluster, namespace)
     deadline = time.monotonic() + seconds
     causes_of = Causes(
-        cluster=cluster, workloads=[Workload(kind="Deployment", namespace=namespace, name=DAPR_INJECTOR)]
+        cluster=cluster,
+        workloads=[Workload(kind="Deployment", namespace=namespace, name=DAPR_INJECTOR, serves=True)],
     )
     while problem := _problem(cluster, namespace):
         causes_of.end(f"Dapr's injector is not ready: {problem}")
@@ -110,9 +111,8 @@ def _problem(cluster: Cluster, namespace: str) -> str | None:
     deployment = cluster.get(_deployment_path(namespace))
     if deployment is None:
         return f"Deployment {namespace}/{DAPR_INJECTOR} does not exist"
-    wanted, status = deployment["spec"].get("replicas", 1), deployment.get("status", {})
-    ready = min(status.get("updatedReplicas", 0), status.get("readyReplicas", 0))
-    if status.get("observedGeneration", 0) < deployment["metadata"]["generation"] or ready < wanted:
+    ready, wanted = readiness("Deployment", deployment)
+    if not wanted or ready < wanted or not is_observed(deployment):
         return f"{ready} of {wanted} of its pods are ready"
     webhook = cluster.get(f"{PATHS['mutatingwebhookconfigurations']}/{DAPR_INJECTOR}")
     hooks = webhook.get("webhooks", []) if webhook else []

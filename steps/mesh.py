@@ -51,7 +51,9 @@ def await_mesh(
     deadline = time.monotonic() + seconds
     causes_of = Causes(
         cluster=cluster,
-        workloads=[Workload(kind="Deployment", namespace=namespace, name=name) for name in names.OSM_DEPLOYMENTS],
+        workloads=[
+            Workload(kind="Deployment", namespace=namespace, name=name, serves=True) for name in names.OSM_DEPLOYMENTS
+        ],
     )
     while missing := _missing(cluster, namespace, mesh_config, crds, webhooks):
         causes_of.end(f"the mesh is not ready: {', '.join(missing)} missing")

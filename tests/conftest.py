@@ -2,40 +2,46 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+from lab.paths import NUMBER_VARIABLE
 
 TESTS: Final = Path(__file__).parent
 # Folders, cheapest first; one that is not named comes after the fast ones.
 ORDER: Final = ("unit", "graph", "apps", "command_provider", "engine", "lab", "e2e")
-ON_THE_LAB: Final = ("lab", "e2e")
+# Among the last, which are several minutes each, the longest come first, so that processes end at about the same time.
+LONGEST_FIRST: Final = ("test_walkthrough", "test_other_ways", "test_safe", "test_own_apps", "test_users")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort by folder; within one, tests stay in their order, since those of a walk build on each other."""
+    """Sort by folder; within a file, tests stay in their order, since those of a walk build on each other."""
     items.sort(key=_cost)
 
 
-def _cost(item: pytest.Item) -> float:
+def _cost(item: pytest.Item) -> tuple[float, int]:
     folder = item.path.relative_to(TESTS).parts[0]
-    return float(ORDER.index(folder)) if folder in ORDER else ORDER.index("graph") + 0.5
+    name = item.path.stem
+    return (
+        float(ORDER.index(folder)) if folder in ORDER else ORDER.index("graph") + 0.5,
+        LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST),
+    )
 
 
-class OneForTheLab(LoadScopeScheduling):  # type: ignore[misc]
-    """Two processes: one has the lab, of which there is one, the other one everything else."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return "lab" if Path(nodeid).parts[1] in ON_THE_LAB else "engine"
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Tests on a lab wait most of their time, and a stack wants a cluster to itself: so there may be several labs."""
+    parser.addoption("--lab-each", action="store_true", help="with -n: each process has a lab of its own")
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
-    """Tests on the lab wait most of their time, so that those of the engine are run beside them (``loadscope``)."""
-    return OneForTheLab(config, log) if config.getvalue("dist") == "loadscope" else None
+def pytest_configure(config: pytest.Config) -> None:
+    """Give this process its lab: the first one has the lab that everybody has."""
+    worker = getattr(config, "workerinput", None)
+    if worker and config.getoption("--lab-each"):
+        os.environ[NUMBER_VARIABLE] = str(int(worker["workerid"].removeprefix("gw")) + 1)
 
 
 @pytest.hookimpl(wrapper=True)

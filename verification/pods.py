@@ -15,6 +15,7 @@ from cluster.progress import say
 from cluster.waiting import CONFIRM_SECONDS, Causes, Workload
 from model import names
 from model.expectation import Expectation, ExpectedApp
+from model.owner import STACK_LABEL
 from model.versions import DAPR_RELEASES, OSM_RELEASE
 
 POLL_SECONDS: Final = 0.5
@@ -138,8 +139,10 @@ def is_living(pod: Object) -> bool:
 
 
 def pod_selector(deployment: Object) -> str:
-    """The label selector of a Deployment's pods."""
-    labels = deployment["spec"]["selector"]["matchLabels"]
+    """The label selector of a Deployment's pods; with the stack's mark, since a team's may have the same label."""
+    spec = deployment["spec"]
+    written = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
+    labels = {**spec["selector"]["matchLabels"], **{key: written[key] for key in (STACK_LABEL,) if key in written}}
     return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 

@@ -27,6 +27,7 @@ from verification.sample import sample
 APPS: Final = (2, 12, 50)
 REPLICAS: Final = 3
 ANSWER_SECONDS: Final = 0.01
+ON_LAB: Final = "On the lab, made by `make bench ARGS=--lab`; ten apps more call each other in a ring:"
 PAGE: Final = ROOT / "docs" / "verification.md"
 # What was asked before, for each pair of apps and pod of the caller: four counters of all pods, before and after.
 QUESTIONS_PER_TRY: Final = 8 * REPLICAS + 1
@@ -118,7 +119,7 @@ def write(block: str, content: str) -> None:
 def main(arguments: list[str]) -> int:
     """Measure, and write the tables: that of the fake API, and with ``--lab`` that of the lab alone."""
     if arguments == ["--lab"]:
-        write("bench on the lab", on_lab.table())
+        write("bench on the lab", f"{ON_LAB}\n\n{on_lab.table()}")
         return 0
     rows = []
     for apps in APPS:

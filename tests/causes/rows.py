@@ -105,7 +105,8 @@ class Row:
 
 def told(said: str, part: str) -> str:
     """The line of the message that says it, without what Pulumi puts around."""
-    lines = [line.strip() for line in said.splitlines() if part in line and "waiting:" not in line]
+    around = ("waiting:", "pulumi:pulumi:Stack")
+    lines = [line.strip() for line in said.splitlines() if part in line and not any(word in line for word in around)]
     return " ".join((lines or [part])[-1].removeprefix("error:").split())[:LONGEST_TOLD]
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+from lab import parts
 from model.route import Route
 from model.stage import Stage
-from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
+from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION, OSM_RELEASE
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "docs" / "compatibility.md"
 STEPS: Final = {
@@ -20,19 +21,40 @@ WAYS: Final = {
     Route.NAME_FORMAT: "DNS name, by `nameformat`",
     Route.ADDRESS: "address, as TCP",
 }
+# What those rows were measured on that don't say it: they are of November 25th, 2026.
+FIRST: Final = "OSM 1.2.4, Envoy 1.36.2, Kubernetes 1.34.4"
 HEAD: Final = """\
 # What was measured of Dapr's releases in the mesh
 
-Made by `make compat` on the lab (OSM 1.2.4, Envoy 1.36.2, Kubernetes 1.34.4, two cores); not written by hand. A run
-goes on with the rows that are missing; `make compat ARGS="--again 'release 1.16.0'"` measures one anew. Seconds are of
-one run each.
+Made by `make compat` on the lab, on two cores; not written by hand. A run measures the rows that are missing;
+`make compat ARGS="--again 'release {default}'"` that one anew as well. Seconds are of one run each.
+
 """
+
+
+def where() -> str:
+    """What a row that is measured now is measured on."""
+    envoy, kubernetes = parts.part("envoy").version, parts.part("kubernetes").version
+    return f"OSM {OSM_RELEASE.version}, Envoy {envoy}, Kubernetes {kubernetes}"
 
 
 def write(results: dict[str, Any], page: Path = PAGE) -> None:
     """Write the page from whatever has been measured."""
-    parts = [HEAD, _releases(results), _upgrades(results), _exclusions(results)]
-    page.write_text("\n".join(part for part in parts if part))
+    page.write_text(content(results))
+
+
+def content(results: dict[str, Any]) -> str:
+    """The page: of releases that are offered, and of what the exclusions of an earlier default did."""
+    head = HEAD.format(default=DEFAULT_DAPR_VERSION) + _measured(results)
+    return "\n".join(part for part in (head, _releases(results), _upgrades(results), _exclusions(results)) if part)
+
+
+def _measured(results: dict[str, Any]) -> str:
+    """On what and when: one line for the rows of each cluster."""
+    rows: dict[str, list[str]] = {}
+    for name, result in results.items():
+        rows.setdefault(result.get("on", FIRST), []).append(f"{name} ({result['measured'][:10]})")
+    return "".join(f"- On {on}: {', '.join(names)}\n" for on, names in rows.items())
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:
@@ -62,9 +84,13 @@ def _releases(results: dict[str, Any]) -> str:
     if not rows:
         return ""
     head = ["Dapr", "way", "sidecars in the mesh", *STEPS.values(), "destroy"]
+    missing = [version for version in DAPR_RELEASES if f"release {version}" not in results]
     return (
         "## Releases, stage by stage\n\nEach stage is one `up`, verified by the program; then kubectl counts the "
-        "orders persisted in 8 s.\n\n" + _table(head, rows)
+        "orders persisted in 8 s."
+        + (f" Not measured yet: {', '.join(missing)}." if missing else "")
+        + "\n\n"
+        + _table(head, rows)
     )
 
 

@@ -29,7 +29,8 @@ on the same stack (what was brought up after a kill is destroyed with a kill, an
 *Survived* means: the recovery (`make recover`) ended in a verified stack, a preview showed no change, every object with
 the stack's mark was in its state, and after a destroy the cluster was what it had been. Where a row says *then
 destroy*, there was no `up` in between. Beside the stack are other people's objects of every kind that it has; none was
-changed or deleted in a row that survived. Seconds are of the recovery or the destroy, on two cores.
+changed or deleted in a row that survived. Of one that did not, the first thing that was wrong is told. Seconds are of
+the recovery or the destroy, on two cores, with other work beside most of them.
 
 | fault | runs | survived | seconds | last run | and |
 |---|---|---|---|---|---|
@@ -85,10 +86,17 @@ def table(results: dict[str, Any]) -> str:
     """The table, as Markdown."""
     lines = [
         f"| {name} | {row['runs']} | {row['survived']} of {row['runs']} | "
-        f"{row.get('recovered', row.get('destroyed', '-'))} | {row['at'][:10]} | {matrix.cell(row.get('note', ''))} |"
+        f"{row.get('recovered', row.get('destroyed', '-'))} | {row['at'][:10]} | {matrix.cell(_and(row))} |"
         for name, row in ((name, results[name]) for name in ROWS if name in results)
     ]
     return HEAD + "\n".join(lines) + "\n"
+
+
+def _and(row: dict[str, Any]) -> str:
+    if row["held"]:
+        return str(row.get("note", ""))
+    # Of a difference, the object.
+    return f"did not survive: {row['why'].splitlines()[0].partition(': - ')[0]}"
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ UP: Final = (
     "osm-mesh-ready",
     "exclusions-patch",
     "hello-namespace",
+    "hello-redis-password",
     "hello-redis-server",
     "hello-injection",
     "hello-nodeapp-pods",

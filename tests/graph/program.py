@@ -89,6 +89,7 @@ STDOUT: Final = {
     "await-injector": '{"injector": "dapr-sidecar-injector"}',
     "await-mesh": '{"meshConfig": "osm-mesh-config"}',
     "await-workloads": '{"ready": []}',
+    "await-apps": '{"ready": []}',
     "await-injection": '{"namespaces": []}',
     "withdraw-policies": '{"declared": []}',
     "revoke-calls": '{"calls": []}',

@@ -23,6 +23,7 @@ from .views import FORCE, MARK, OWN_WAIT, SKIP_AWAIT, changed
 TEMPLATE = "kubernetes:helm:template"
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet")
 PROBES = ("osm-bootstrap", "osm-controller", "osm-injector")
+WAITS = ("await-workloads", "await-apps")
 
 
 def pairs(graph: Graph, version: str, stage: Stage) -> list[tuple[Recorded, Values]]:
@@ -277,7 +278,7 @@ def test_only_workloads_have_a_time_to_be_ready_in(stage: Stage, version: str) -
     assert timed == {one.name for one in graph.objects if one.inputs["kind"] in WORKLOADS}
     # A step that waits ends by itself before Pulumi ends it.
     steps = {one.name for one in graph.everything if one.timeouts == ("420s", "420s")}
-    assert steps == {one.name for one in graph.everything if one.inputs.get("create") == "await-workloads"}
+    assert steps == {one.name for one in graph.everything if one.inputs.get("create") in WAITS}
     assert {one.timeouts for one in graph.everything} == {("300s", "300s"), ("420s", "420s"), ("", "")}
 
 
@@ -287,7 +288,7 @@ def test_the_pods_of_every_workload_are_waited_for_by_one_step_that_comes_after_
     graph = at(stage, version)
     waited: dict[str, str] = {}
     for step in graph.everything:
-        if step.inputs.get("create") == "await-workloads":
+        if step.inputs.get("create") in WAITS:
             for kind, namespace, name in json.loads(step.inputs["stdin"])["workloads"]:
                 assert f"{kind} {namespace}/{name}" not in waited
                 waited[f"{kind} {namespace}/{name}"] = step.name
@@ -345,6 +346,26 @@ def test_a_conversion_webhook_is_asked_where_dapr_is(stage: Stage, version: str)
     assert services == {"subscriptions.dapr.io": "dapr-system"}, "a refresh would call what its operator writes drift"
 
 
+def test_osms_definitions_are_those_that_its_controller_may_read() -> None:
+    """No chart has them: its ClusterRole is what tells of them."""
+    (role,) = [item for item in own("osm") if item["kind"] == "ClusterRole"]
+    read = {
+        f"{resource}.{group}"
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        if group.endswith((".openservicemesh.io", ".smi-spec.io")) and "/" not in resource
+    }
+    assert sorted(versions.OSM_RELEASE.crds) == sorted(read)
+
+
+@pytest.mark.parametrize("version", WAYS)
+def test_a_release_knows_how_many_schedulers_its_chart_runs(version: str) -> None:
+    sets = [item for item in own("dapr", version) if item["kind"] == "StatefulSet"]
+    replicas = {item["metadata"]["name"]: item["spec"]["replicas"] for item in sets}
+    assert versions.DAPR_RELEASES[version].schedulers == replicas.get("dapr-scheduler-server", 0)
+
+
 # --- settings -----------------------------------------------------------------------------------------------------
 
 
@@ -353,7 +374,7 @@ def test_seconds_reach_every_workload_and_the_steps_that_wait() -> None:
     workloads = [one for one in graph.objects if one.inputs["kind"] in WORKLOADS]
     assert len(workloads) == 11
     assert {one.timeouts for one in workloads} == {("777s", "777s")}
-    waits = {one.name for one in graph.everything if one.inputs.get("create") == "await-workloads"}
+    waits = {one.name for one in graph.everything if one.inputs.get("create") in WAITS}
     assert len(waits) == 6
     steps = ("dapr-injector-ready", "hello-injection", "osm-mesh-ready", *waits)
     assert {name: json.loads(graph[name].inputs["stdin"])["seconds"] for name in steps} == dict.fromkeys(steps, 777)

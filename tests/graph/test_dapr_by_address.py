@@ -17,6 +17,7 @@ from .program import MESHED, PAGE, STAGES, at, run
 from .recording import UNKNOWN, Graph
 from .views import (
     FORCE,
+    IN_ONE_STEP,
     MARK,
     PODS,
     PORT_LIST,
@@ -158,13 +159,13 @@ def test_the_pages_permission_is_one_for_connections_to_the_port_of_calls() -> N
     assert graph[TCP].inputs == {
         "apiVersion": "specs.smi-spec.io/v1alpha4",
         "kind": "TCPRoute",
-        "metadata": owned("nodeapp-service-routes", "dapr-test"),
+        "metadata": owned("nodeapp-service-routes", "dapr-test", annotations=IN_ONE_STEP),
         "spec": {"matches": {"ports": [50002]}},
     }
     assert graph["smi-traffic-target"].inputs == {
         "apiVersion": "access.smi-spec.io/v1alpha3",
         "kind": "TrafficTarget",
-        "metadata": owned("pythodapp-traffic-target", "dapr-test"),
+        "metadata": owned("pythodapp-traffic-target", "dapr-test", annotations=IN_ONE_STEP),
         "spec": {
             "destination": {"kind": "ServiceAccount", "name": "nodeapp", "namespace": "dapr-test"},
             "rules": [{"kind": "TCPRoute", "name": "nodeapp-service-routes"}],

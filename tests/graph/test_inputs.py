@@ -22,6 +22,7 @@ from .charts import ADDRESS, DNS_NAME, own
 from .program import FINDINGS, MESHED, PAGE, PASSWORD, STAGES, STDOUT, WAYS, at, run
 from .recording import UNKNOWN, Graph, Secret, leaves
 from .views import (
+    IN_ONE_STEP,
     MARK,
     PORT_LIST,
     again_with,
@@ -402,13 +403,13 @@ def test_the_policies_are_the_pages_with_the_stacks_mark() -> None:
     assert graph["smi-routes"].inputs == {
         "apiVersion": "specs.smi-spec.io/v1alpha4",
         "kind": "HTTPRouteGroup",
-        "metadata": owned("nodeapp-service-routes", "dapr-test"),
+        "metadata": owned("nodeapp-service-routes", "dapr-test", annotations=IN_ONE_STEP),
         "spec": {"matches": [{"name": "new-order"}]},
     }
     assert graph["smi-traffic-target"].inputs == {
         "apiVersion": "access.smi-spec.io/v1alpha3",
         "kind": "TrafficTarget",
-        "metadata": owned("pythodapp-traffic-target", "dapr-test"),
+        "metadata": owned("pythodapp-traffic-target", "dapr-test", annotations=IN_ONE_STEP),
         "spec": {
             "destination": {"kind": "ServiceAccount", "name": "nodeapp", "namespace": "dapr-test"},
             "rules": [{"kind": "HTTPRouteGroup", "name": "nodeapp-service-routes", "matches": ["new-order"]}],
@@ -443,7 +444,7 @@ COMMANDS = {
     "dapr-services": ("look-up-services", None),
     "hello-injection": ("await-injection", None),
     "hello-redis-ready": ("await-workloads", None),
-    "hello-ready": ("await-workloads", None),
+    "hello-ready": ("await-apps", None),
     "dapr-chart/ready/dapr-sentry": ("await-workloads", None),
     "dapr-chart/ready/dapr-operator": ("await-workloads", None),
     "verification-run": ("verify-up", None),
@@ -680,6 +681,13 @@ def test_the_stacks_outputs_answer_what_an_operator_asks_first(stage: Stage, ver
 def test_the_expectation_in_the_outputs_is_one_to_verify_by(stage: Stage, version: str) -> None:
     text = at(stage, version).stack_outputs["expectation"]
     assert json.loads(Expectation.from_json(text).to_json()) == promised(stage, version)
+
+
+@pytest.mark.parametrize("level", ["pods", "off"])
+def test_a_verification_looks_at_as_much_as_the_stack_asks_for(level: str) -> None:
+    graph = run(verify=level)
+    assert arguments(graph, "verification-run")["level"] == level
+    assert json.loads(graph.stack_outputs["expectation"])["level"] == level
 
 
 @pytest.mark.parametrize("version", WAYS)

@@ -14,6 +14,7 @@ from .charts import ADDRESS
 from .program import BY_HTTP, CORNERS, CREDENTIALS, MESHED, OWN_APPS, OWN_POLICIES, PAGE, STAGES, WAYS, at, run
 from .recording import Graph
 from .views import (
+    IN_ONE_STEP,
     MARK,
     OWN_WAIT,
     SKIP_AWAIT,
@@ -242,14 +243,14 @@ def test_a_policy_is_two_smi_objects_in_its_destinations_namespace(version: str)
     assert routes.inputs == {
         "apiVersion": "specs.smi-spec.io/v1alpha4",
         "kind": kind,
-        "metadata": owned("customers-may-buy-routes", "shops"),
+        "metadata": owned("customers-may-buy-routes", "shops", annotations=IN_ONE_STEP),
         "spec": {"matches": {"ports": [50002]} if tcp else [{"name": "dapr-calls"}]},
     }
     target = graph["smi-customers-may-buy-traffic-target"]
     assert target.inputs == {
         "apiVersion": "access.smi-spec.io/v1alpha3",
         "kind": "TrafficTarget",
-        "metadata": owned("customers-may-buy", "shops"),
+        "metadata": owned("customers-may-buy", "shops", annotations=IN_ONE_STEP),
         "spec": {
             "destination": {"kind": "ServiceAccount", "name": "shop", "namespace": "shops"},
             "rules": [rule],

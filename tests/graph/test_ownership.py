@@ -178,7 +178,8 @@ def test_a_definition_of_another_content_is_refused_with_the_setting_that_takes_
 def test_a_definition_that_is_taken_over_is_upgraded_and_stays_when_the_stack_goes() -> None:
     graph = run(cluster=with_definition("components.dapr.io"), takeOverCrds=True)
     taken = graph["dapr-chart/customresourcedefinition/components.dapr.io"]
-    assert [one.name for one in graph.objects if one.retain_on_delete] == [taken.name]
+    definitions = [one for one in graph.objects if one.inputs.get("kind") == "CustomResourceDefinition"]
+    assert [one.name for one in definitions if one.retain_on_delete] == [taken.name]
     assert taken.inputs["metadata"]["annotations"]["dapr-osm/there-before"] == "true", "so that the next run knows, too"
     given = graph["teardown-check"].inputs["stdin"]
     assert "components.dapr.io" not in given
@@ -303,6 +304,23 @@ def test_the_guard_tells_a_teams_namespace_that_the_stack_joins_from_one_that_go
     graph = run(stage="smi", cluster=there, appsNamespace="orders", existingNamespaces=["orders"])
     told = json.loads(graph["teardown-check"].inputs["stdin"])
     assert (told["existing"], sorted(told["namespaces"])) == (["orders"], ["dapr-system", "osm-system"])
+
+
+def test_a_namespace_that_a_team_brought_does_not_become_the_stacks_by_a_setting() -> None:
+    """The state knows what was written into it; whoever made it is somebody else, and a destroy would delete it."""
+    there = empty_cluster()
+    there.add("/api/v1/namespaces/dapr-test", metadata={"uid": "uid-of-hello-namespace"})
+    graph = run(stage="smi", cluster=there, existingNamespaces=["dapr-test"])
+    state = state_of(graph, cluster_noted=json.dumps({"cluster": CLUSTER}))
+    (patch,) = [one for one in state.values() if one["type"] == "kubernetes:core/v1:NamespacePatch"]
+    patch["outputs"] |= {"kind": "Namespace", "apiVersion": "v1"}
+    assert "Namespace dapr-test is there" in refused(there, stage="smi", state=state)
+    there.add(
+        "/api/v1/namespaces/dapr-test",
+        metadata={"annotations": {"openservicemesh.io/sidecar-injection": "disabled"}},
+    )
+    again = run(stage="smi", cluster=there, existingNamespaces=["dapr-test"], state=state)
+    assert "hello-namespace" in again.resources, "what was edited by hand is repaired"
 
 
 def test_a_definition_is_known_by_the_name_of_its_resource() -> None:

@@ -110,6 +110,12 @@ def deployment(namespace: str, name: str) -> str:
     return f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
 
 
+def labelled(app: str, maker: str = "") -> dict[str, Any]:
+    """A pod of somebody's."""
+    made = {"ownerReferences": [{"kind": "ReplicaSet", "name": f"{maker}-6d5f"}]} if maker else {}
+    return {"metadata": {"labels": {"app": app}, **made}, "spec": {"containers": []}}
+
+
 def levelled(level: str) -> dict[str, Any]:
     """A namespace of the stack's own that enforces a level of Pod Security."""
     return {"metadata": {"labels": {**MINE, ENFORCE: level}}}
@@ -168,6 +174,9 @@ def about(*kinds: str) -> FakeCluster:
 APPS: Final = {f"{NAMESPACES}/dapr-test": {"metadata": {"labels": MINE}}}
 JOINED: Final = {"existingNamespaces": ["dapr-test"]}
 THERE: Final[Mapping[str, Mapping[str, Any]]] = {f"{NAMESPACES}/dapr-test": {}}
+RUNNING: Final[Mapping[str, Mapping[str, Any]]] = {
+    deployment("dapr-test", name): marked() for name in ("redis", "nodeapp", "pythonapp")
+}
 RANGES: Final = "extraIpRangeExclusions"
 SERVICE: Final = f"{NAMESPACES}/default/services/kubernetes"
 MANY: Final = list(range(20000, 20012))
@@ -219,6 +228,30 @@ CASES: Final[tuple[Case, ...]] = (
         says="namespace osm-system goes with this update, and also holds Deployment theirs",
         there={f"{NAMESPACES}/osm-system": marked(), deployment("osm-system", "theirs"): {}},
         config={"stage": "dapr"},
+    ),
+    Case(
+        check="namespaces",
+        says="Pod dapr-test/cache-0 has the label app=redis, by which the stack's Deployment and Service redis know",
+        there={**THERE, f"{NAMESPACES}/dapr-test/pods/cache-0": labelled("redis")},
+        config=JOINED,
+    ),
+    Case(
+        check="namespaces",
+        says="Pod shops/web-legacy-1 has the label app=web, by which the stack's Deployment and Service web know",
+        there={f"{NAMESPACES}/shops": {}, f"{NAMESPACES}/shops/pods/web-legacy-1": labelled("web", "web-legacy")},
+        config={"apps": {"web": {"image": "i:1", "namespace": "shops"}}, "existingNamespaces": ["shops"]},
+    ),
+    Case(
+        check="namespaces",
+        says="Pod dapr-test/theirs has the label app=node, by which the stack's Deployment and Service nodeapp know",
+        there={**APPS, f"{NAMESPACES}/dapr-test/pods/theirs": labelled("node"), **RUNNING},
+        warned=True,
+    ),
+    Case(
+        check="namespaces",
+        says="namespace dapr-test of this stack is still being deleted, as by a destroy that was interrupted",
+        there={f"{NAMESPACES}/dapr-test": {"metadata": {"labels": MINE, "deletionTimestamp": "2026-01-01T00:00:00Z"}}},
+        warned=True,
     ),
     # --- the scheduler's volumes ---
     Case(
@@ -455,7 +488,9 @@ def test_a_webhook_that_is_away_is_named_and_the_stacks_own_is_for_up_to_mend(we
 def test_a_namespace_that_is_on_its_way_out_is_none() -> None:
     there = {f"{NAMESPACES}/dapr-test": {"metadata": {"labels": {**MINE, ENFORCE: "restricted"}}}}
     there[f"{NAMESPACES}/dapr-test"]["metadata"]["deletionTimestamp"] = "2026-11-29T16:00:00Z"  # type: ignore[assignment]
-    assert run(cluster=Case(check="", says="", there=there).made(), state=noted()).warnings() == []
+    (said,) = run(cluster=Case(check="", says="", there=there).made(), state=noted()).warnings()
+    assert "is still being deleted" in said
+    assert "Pod Security" not in said
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -509,6 +544,16 @@ def test_every_check_has_three_cases_at_least() -> None:
         ({deployment("dapr-system", "dapr-sentry"): marked()}, {}),
         ({deployment("theirs", "dapr-sentry"): {}}, {"daprNamespace": "elsewhere", "stage": "dapr"}),
         ({f"{NAMESPACES}/shops": marked()}, {}),
+        (
+            {
+                **THERE,
+                f"{NAMESPACES}/dapr-test/pods/web-1": labelled("web"),
+                f"{NAMESPACES}/dapr-test/pods/unmarked": labelled("node", "nodeapp"),
+                f"{NAMESPACES}/dapr-test/pods/marked": {"metadata": {"labels": {**MINE, "app": "redis"}}, "spec": {}},
+                f"{NAMESPACES}/elsewhere/pods/redis-0": labelled("redis"),
+            },
+            JOINED,
+        ),
     ],
     ids=str,
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+import pulumi
 import pytest
 
 from model.stage import Stage
@@ -25,7 +27,9 @@ def planes(graph: Graph) -> set[str]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_what_others_use_stays_and_every_step_of_a_destroy_is_told(stage: Stage) -> None:
     one, other = at(stage), run(stage=stage.value, keepShared=True)
-    assert {made.name for made in other.objects if made.retain_on_delete} == planes(other)
+    # Without it the mesh would deny what it let others do.
+    configured = {"exclusions-patch"} if stage.meshed else set()
+    assert {made.name for made in other.everything if made.retain_on_delete} == planes(other) | configured
     told = KEEPING | (KEEPING_IN_THE_MESH if stage.meshed else set())
     assert changed(one, other) == told
     for name in told:
@@ -33,6 +37,28 @@ def test_what_others_use_stays_and_every_step_of_a_destroy_is_told(stage: Stage)
         assert json.loads(other[name].inputs["stdin"])["keep"] is True
     deleting = {made.name for made in other.of_type("command:local:Command") if "delete" in made.inputs}
     assert deleting == told, "a step that deletes and was not told would take it away"
+
+
+def test_what_kept_control_planes_pull_their_images_with_stays_too() -> None:
+    """Without it none of their pods would come up on another node."""
+    graph = run(stage="smi", keepShared=True, registryCredentials='{"auths": {"r.example": {"auth": "dTpw"}}}')
+    secrets = {one.name: one.retain_on_delete for one in graph.objects if one.name.endswith("registry-credentials")}
+    assert {name for name, stays in secrets.items() if stays} == {
+        "dapr-namespace-registry-credentials",
+        "osm-namespace-registry-credentials",
+    }
+    assert len(secrets) == 3, "the apps' goes with their namespace"
+
+
+def test_what_kept_control_planes_need_of_a_teams_namespace_stays_there_too() -> None:
+    """As a level of Pod Security that lets their pods in."""
+    cluster = empty_cluster()
+    for home in HOMES:
+        cluster.add(f"/api/v1/namespaces/{home}")
+    graph = run(stage="smi", keepShared=True, existingNamespaces=list(HOMES), cluster=cluster)
+    patches = {one.object_name: one.retain_on_delete for one in graph.of_type("kubernetes:core/v1:NamespacePatch")}
+    assert {name for name, stays in patches.items() if stays} == {"dapr-system", "osm-system"}
+    assert "dapr-test" in patches
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -62,6 +88,28 @@ def test_namespaces_that_a_team_brings_are_joined_and_left_as_they_were(stage: S
         assert ("openservicemesh.io/monitored-by" in (metadata.get("labels") or {})) is joined
     told = graph["teardown-check"].inputs["stdin"]
     assert '"namespaces": []' in told, "none of them goes with the stack"
+
+
+WRITTEN: dict[str, Any] = {
+    "namespaceLabels": {home: {"level": "privileged"} for home in HOMES},
+    "namespaceAnnotations": {home: {"team": "a"} for home in HOMES},
+}
+
+
+@pytest.mark.parametrize("home", HOMES)
+def test_what_is_written_into_a_teams_namespace_is_what_was_asked_about_before(home: str) -> None:
+    cluster = empty_cluster()
+    cluster.add(f"/api/v1/namespaces/{home}")
+    graph = run(stage="smi", existingNamespaces=[home], cluster=cluster, **WRITTEN)
+    (patch,) = graph.of_type("kubernetes:core/v1:NamespacePatch")
+    for kind in ("labels", "annotations"):
+        marks = {key: value for key, value in patch.inputs["metadata"][kind].items() if not key.startswith("pulumi")}
+        for key, value in marks.items():
+            cluster.add(f"/api/v1/namespaces/{home}", metadata={kind: {key: "theirs"}})
+            with pytest.raises(
+                pulumi.RunError, match=f"has the {kind[:-1]} {key}=theirs.* set it to {value}|is in the"
+            ):
+                run(stage="smi", existingNamespaces=[home], cluster=cluster, **WRITTEN)
 
 
 @pytest.mark.parametrize("stage", MESHED)

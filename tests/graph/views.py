@@ -18,6 +18,7 @@ PORT_LIST: Final = OUTBOUND_PORTS
 # What every object of the stack carries, and what every Command of it is told.
 MARK: Final = {"dapr-osm/stack": STACK}
 FORCE: Final = {"pulumi.com/patchForce": "true"}
+IN_ONE_STEP: Final = {"pulumi.com/deletionPropagationPolicy": "background"}
 SKIP_AWAIT: Final = {"pulumi.com/skipAwait": "true"}
 OWN_WAIT: Final = {"pulumi.com/waitFor": "jsonpath={.status.observedGeneration}"}
 REACHED: Final = ("OPERATION_CLUSTER", "OPERATION_CONTEXT", "OPERATION_STACK")

@@ -13,7 +13,7 @@ import pytest
 
 from lab import api, cgroups, cluster, node, users
 from lab.parts import part, wanted
-from lab.paths import LAB, LOCK
+from lab.paths import LAB
 from model.versions import OSM_RELEASE
 
 
@@ -45,7 +45,7 @@ def test_starting_a_running_lab_is_quick_and_changes_nothing() -> None:
 def test_the_kubeconfig_leads_to_the_lab_through_loopback_only() -> None:
     view = json.loads(kubectl("config", "view", "-o", "json"))
     assert view["current-context"] == LAB
-    assert [entry["cluster"]["server"] for entry in view["clusters"]] == [f"https://127.0.0.1:{users.HOST_PORT}"]
+    assert [entry["cluster"]["server"] for entry in view["clusters"]] == [users.from_the_machine(api.paths())]
     assert api.kubeconfig().stat().st_mode & 0o077 == 0, "it is the administrator's"
 
 
@@ -195,7 +195,7 @@ def test_a_stopped_lab_comes_back_with_its_objects() -> None:
     kubectl("create", "configmap", name)
     assert cluster.stop(api.paths())
     assert not api.is_running()
-    assert cgroups.left() == []
+    assert cgroups.left(api.paths().cgroup) == []
     api.start()
     kubectl("get", "configmap", name)
     kubectl("delete", "configmap", name)
@@ -215,9 +215,9 @@ def test_a_removed_lab_leaves_nothing_but_the_build_cache() -> None:
     rules = subprocess.run(["iptables-save"], capture_output=True, text=True, check=True).stdout  # noqa: S607
     assert not data.exists()
     assert not run.exists()
-    assert not LOCK.exists()
+    assert not api.paths().lock.exists()
     assert LAB not in mounts
-    assert cgroups.left() == []
+    assert cgroups.left(api.paths().cgroup) == []
     assert "KUBE-" not in rules
     assert "node0" not in links
     assert network not in _networks(), "a process still lives in the lab's network"

@@ -18,7 +18,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from model import mermaid
-from model.leaks import LeakError, guard
+from model.leaks import LeakError, decodings, guard, without
 from review import markdown
 from review.events import parse
 from review.markdown import Level, rendered
@@ -320,3 +320,26 @@ def test_of_an_object_with_a_secret_in_it_not_every_word_is_one() -> None:
 def test_something_else_in_place_of_a_config_is_refused() -> None:
     with pytest.raises(ValueError, match="no object of settings"):
         from_config("[]")
+
+
+def test_a_masked_secret_leaves_nothing_of_itself_behind_in_json_in_json() -> None:
+    for planted in ('"quoted"', "back\\\\slash\\\\", PLANTED):
+        text = json.dumps(json.dumps({"a": planted}, ensure_ascii=True))
+        assert without(text, {planted}) == json.dumps(json.dumps({"a": "[secret]"}))
+
+
+@pytest.mark.parametrize("around", ["{}\n", " {}", "{}"])
+def test_base64_of_a_secret_is_masked_with_and_without_the_white_space_around_it(around: str) -> None:
+    planted = around.format("hunter22")
+    for text in (planted, "hunter22"):
+        assert without(f"<{base64.b64encode(text.encode()).decode()}>", {planted}) == "<[secret]>"
+
+
+@pytest.mark.parametrize("word", ["true", "False", "none", "NULL", "default\n"])
+def test_an_everyday_word_is_no_secret_to_mask(word: str) -> None:
+    assert without(f"it is {word}", {word}) == f"it is {word}"
+
+
+@pytest.mark.parametrize("text", ["aHVu-dGVy", "aHVu dGVy", "aHVu,dGVy"])
+def test_a_text_that_is_no_base64_is_not_read_as_some(text: str) -> None:
+    assert decodings(text) == [text]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -59,9 +61,31 @@ ACL: Final = Answer(
 )
 
 
+class Clock(threading.local):
+    """Time that goes on by sleeping alone, and for each thread by its own: a busy machine takes nothing of it."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        """Seconds since the thread began; a look takes a little."""
+        self.now += 0.001
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let time go on."""
+        self.now += seconds
+        time.sleep(0)
+
+
+CLOCK: Final = Clock()
+
+
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have looks come one after the other, and quiet established at once."""
+    """Have looks come one after the other by :data:`CLOCK`, and quiet established at once."""
+    # As for the threads of this test, which are new.
+    CLOCK.now = 0.0
     for module in (pods, calls, order_stream, verify, who, alive):
+        monkeypatch.setattr(module, "time", CLOCK)
         monkeypatch.setattr(module, "POLL_SECONDS", 0.001)
     monkeypatch.setattr(order_stream, "QUIET_SECONDS", 0.02)
     monkeypatch.setattr(verify, "LIVE_SECONDS", 0.05)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from cluster.client import Answer
@@ -11,7 +9,7 @@ from cluster.errors import ForbiddenError, VerificationError
 from model.stage import Stage
 from verification.alive import await_answers, state_store_trouble
 
-from .live_cluster import LiveCluster, in_a_hurry
+from .live_cluster import CLOCK, LiveCluster, in_a_hurry
 from .test_calls import at, pods_of
 
 
@@ -21,7 +19,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def answers(cluster: LiveCluster, seconds: float = 0.05) -> dict[str, frozenset[int]]:
-    return dict(await_answers(cluster, cluster.expected, pods_of(cluster), time.monotonic() + seconds))
+    return dict(await_answers(cluster, cluster.expected, pods_of(cluster), CLOCK.monotonic() + seconds))
 
 
 @pytest.mark.parametrize("stage", list(Stage))

@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import stat
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from bring_over import bring_over, manifest_paths, object_paths, releases, runtime_paths, without_resources
+import bring_over as module
+from bring_over import bring_over, main, manifest_paths, object_paths, releases, runtime_paths, without_resources
 from cluster.errors import OperationError
 from model.owner import Owner, mark_of
 
@@ -84,7 +87,7 @@ STATE: dict[str, Any] = {
 
 def test_the_state_tells_its_releases_its_objects_and_what_it_brought_beside_them() -> None:
     assert [(found.namespace, found.name) for found in releases(STATE)] == [("dapr-system", "dapr")]
-    assert list(object_paths(STATE)) == [APP], "a patch's object is not the stack's"
+    assert dict(object_paths(STATE)) == {APP: "1"}, "a patch's object is not the stack's"
     assert list(runtime_paths(STATE)) == [f"{CRDS}/components.dapr.io"], "what was there before stays somebody else's"
 
 
@@ -99,7 +102,7 @@ def test_everything_gets_the_mark_and_helms_records_go() -> None:
     fake = FakeCluster()
     helms = {"labels": {"app.kubernetes.io/managed-by": "Helm"}, "annotations": {"meta.helm.sh/release-name": "dapr"}}
     fake.add(DEPLOYMENT, metadata=helms)
-    fake.add(APP)
+    fake.add(APP, metadata={"uid": "1"})
     fake.add(f"{CRDS}/components.dapr.io")
     fake.add(f"{CRDS}/theirs.io")
     fake.add(f"{SECRETS}/sh.helm.release.v1.dapr.v1", **record(1, ROLE))
@@ -112,6 +115,77 @@ def test_everything_gets_the_mark_and_helms_records_go() -> None:
     assert mark_of(fake.objects[f"{CRDS}/theirs.io"]["metadata"]) is None
     assert not [path for path in fake.objects if "sh.helm.release" in path]
     assert DEPLOYMENT not in fake.deleted, "nothing is uninstalled"
+
+
+def test_on_another_cluster_nothing_is_marked() -> None:
+    fake = FakeCluster()
+    fake.add(DEPLOYMENT)
+    fake.add(APP, metadata={"uid": "another"})
+    with pytest.raises(OperationError, match=r"deployments/nodeapp is there, and not the one .* Nothing was touched"):
+        bring_over(fake, STATE, OWNER)
+    assert fake.changes == []
+
+
+class Pulumi:
+    """A command line of a stack with one release.
+
+    Attributes:
+        config: The stack's config.
+        asked: What was asked for.
+    """
+
+    def __init__(self, **config: str) -> None:
+        self.config = {key.replace("_", ":"): {"value": value} for key, value in config.items()}
+        self.asked: list[tuple[str, ...]] = []
+
+    def __call__(self, *arguments: str, stdin: str | None = None) -> str:
+        self.asked.append(arguments)
+        answers = {
+            ("stack", "export"): json.dumps(STATE),
+            ("stack", "--show-name"): "org/dev",
+            ("config", "--json"): json.dumps(self.config),
+        }
+        return answers.get((arguments[0], arguments[1]), "")
+
+
+@pytest.mark.parametrize(
+    ("config", "arguments", "context"),
+    [
+        ({}, [], None),
+        ({"dapr-osm_kubeContext": "ours"}, [], "ours"),
+        ({"kubernetes_context": "theirs"}, [], "theirs"),
+        ({"dapr-osm_kubeContext": "ours"}, ["mine"], "mine"),
+    ],
+)
+def test_the_cluster_is_that_of_the_stacks_context(
+    config: dict[str, str],
+    arguments: list[str],
+    context: str | None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPERATION_CONTEXT", raising=False)
+    monkeypatch.setattr(module, "_pulumi", Pulumi(**config))
+    reached: list[str | None] = []
+
+    def connect(name: str | None = None) -> FakeCluster:
+        reached.append(name)
+        return FakeCluster()
+
+    monkeypatch.setattr("cluster.client.Cluster.connect", connect)
+    assert main(arguments) == 0
+    assert reached == [context]
+    (backup,) = tmp_path.iterdir()
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+
+
+def test_a_machine_without_pulumi_is_told_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert main([]) == 1
+    assert "error: there is no `pulumi` on PATH" in capsys.readouterr().err
 
 
 def test_a_stack_without_releases_is_left_alone() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from cluster.client import Answer
@@ -16,7 +14,7 @@ from verification.pods import Pod, Pods
 from verification.sample import sample
 from verification.who import await_rules
 
-from .live_cluster import ACL, APP_DEAD, ARRIVED, UNREACHED, LiveCluster, failed, in_a_hurry
+from .live_cluster import ACL, APP_DEAD, ARRIVED, CLOCK, UNREACHED, LiveCluster, failed, in_a_hurry
 from .test_stages import AUDIT, MORE, expected_at, further
 
 HTTP, TCP = "1.12.0", "1.16.0"
@@ -49,9 +47,9 @@ def pods_of(cluster: LiveCluster) -> Pods:
 def checked(cluster: LiveCluster, seconds: float = SECONDS) -> dict[str, str]:
     """What is seen of the sampled calls, by the rules that the Envoys have at the beginning."""
     expected, pods = cluster.expected, pods_of(cluster)
-    rules = await_rules(cluster, expected, pods, time.monotonic()) if expected.through_envoys else {}
+    rules = await_rules(cluster, expected, pods, CLOCK.monotonic()) if expected.through_envoys else {}
     answers = {app.name: frozenset({ARRIVED.status}) for app in expected.apps}
-    deadline = time.monotonic() + seconds
+    deadline = CLOCK.monotonic() + seconds
     caller = Caller(cluster=cluster, expected=expected, pods=pods, configured=rules, answers=answers, deadline=deadline)
     return caller.check()
 

@@ -17,6 +17,8 @@ import urllib3
 from cluster import client as client_module
 from cluster.client import Cluster, parallel
 from cluster.errors import ApiError, ForbiddenError, OperationError
+from cluster.transport import Reply
+from model.owner import Owner
 
 from .api_server import ApiServer, Arrived, Told, client, serving
 from .fake_cluster import FakeCluster
@@ -70,6 +72,16 @@ def test_a_patch_is_a_merge_patch_of_the_named_manager(server: ApiServer, cluste
     cluster.request("POST", "/x", body={"a": 1})
     assert server.last.header("content-type") == "application/json"
     assert server.last.header("accept") == "application/json, */*"
+
+
+def test_what_is_written_without_a_field_manager_is_known_for_this_programs(
+    server: ApiServer, cluster: Cluster
+) -> None:
+    """The API server names a writer after the User-Agent, up to the slash."""
+    cluster.request("POST", "/x", body={"a": 1})
+    (agent,) = server.last.all("user-agent")
+    written = {"labels": {"dapr-osm/stack": "dev"}, "managedFields": [{"manager": agent.partition("/")[0]}]}
+    assert Owner(stack="dev").made(written)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +174,20 @@ def test_of_a_long_list_only_the_metadata_is_asked_for_piece_by_piece(server: Ap
     assert cluster.metadata("/xs") == []
 
 
+def test_a_long_list_that_is_too_old_to_go_on_with_is_begun_anew_as_a_whole(
+    server: ApiServer, cluster: Cluster
+) -> None:
+    """The API server forgets what it was like at the first piece, as a busy one does soon."""
+    answers(
+        server,
+        as_json({"metadata": {"continue": "a"}, "items": [{"metadata": {"name": "gone"}}]}),
+        Told(status=410),
+        as_json({"metadata": {}, "items": [{"metadata": {"name": "x"}}]}),
+    )
+    assert [item["metadata"]["name"] for item in cluster.metadata("/xs", {"labelSelector": "a=b"})] == ["x"]
+    assert server.last.path == "/xs?labelSelector=a%3Db"
+
+
 @pytest.mark.parametrize("allowed", [True, False])
 def test_a_right_is_asked_for_as_it_would_be_used(allowed: bool, server: ApiServer, cluster: Cluster) -> None:
     answers(server, Told(status=201, body=json.dumps({"status": {"allowed": allowed}})))
@@ -251,6 +277,45 @@ def test_what_may_have_been_done_is_never_done_again(
     assert len(server.arrived) == 1
 
 
+def uncalled(why: str) -> Told:
+    said = f'Internal error occurred: failed calling webhook "v.kyverno.svc": failed to call webhook: Post: {why}'
+    return Told(status=500, body=json.dumps({"message": said}))
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH", "DELETE"])
+def test_what_a_webhook_that_is_away_for_a_moment_has_held_up_was_not_done_and_is_done_again(
+    method: str, server: ApiServer, cluster: Cluster
+) -> None:
+    answers(server, uncalled("connection refused"), uncalled('no endpoints available for service "kyverno"'), Told())
+    cluster.request(method, "/x", body={})
+    assert len(server.arrived) == 3
+
+
+def test_a_webhook_that_hangs_is_not_waited_for_again(server: ApiServer, cluster: Cluster) -> None:
+    answers(server, uncalled("context deadline exceeded"))
+    with pytest.raises(ApiError, match="deadline exceeded"):
+        cluster.request("POST", "/x", body={})
+    assert len(server.arrived) == 1
+
+
+def test_what_webhooks_may_take_half_a_minute_for_is_given_more_and_a_look_is_not(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, float] = {}
+
+    def send(method: str, *_: Any, seconds: float, **__: Any) -> Reply:
+        given[method] = seconds
+        return Reply(status=200, body="{}")
+
+    monkeypatch.setattr(cluster._transport, "send", send)
+    for method in ("GET", "POST", "PATCH", "DELETE"):
+        cluster.request(method, "/x")
+    assert given.pop("GET") == 15
+    assert set(given.values()) == {40}
+    cluster.request("POST", "/x", DRY_RUN)
+    assert given["POST"] == 15, "nobody waits long for a preview"
+
+
 @pytest.mark.parametrize(("path", "query"), [("/x", DRY_RUN), (REVIEWS, None)])
 def test_what_changes_nothing_is_tried_again(
     path: str, query: dict[str, str] | None, server: ApiServer, cluster: Cluster
@@ -280,6 +345,15 @@ def test_a_dry_run_that_fails_inside_is_a_finding(server: ApiServer, cluster: Cl
     answers(server, Told(status=500, body='{"message": "failed calling webhook"}'))
     with pytest.raises(ApiError, match="failed calling webhook"):
         cluster.request("POST", "/x", DRY_RUN, body={})
+    assert len(server.arrived) == 1
+
+
+def test_a_kind_whose_versions_nobody_converts_is_not_asked_for_again(server: ApiServer, cluster: Cluster) -> None:
+    """It is somebody's own, and its webhook is away for longer than a moment."""
+    said = 'conversion webhook for shop.example/v1, Kind=Cart failed: Post "https://x": no endpoints available'
+    answers(server, Told(status=500, body=json.dumps({"message": said})))
+    with pytest.raises(ApiError, match="no endpoints available"):
+        cluster.items("/apis/shop.example/v2/carts")
     assert len(server.arrived) == 1
 
 
@@ -405,6 +479,23 @@ def test_a_name_that_does_not_exist_is_not_looked_up_again(tmp_path: Path, pause
     with pytest.raises(OperationError, match=r"does not answer at http://no-such-host\.invalid"):
         client(tmp_path, "http://no-such-host.invalid").request("GET", "/x")
     assert pauses == []
+
+
+def test_a_server_that_is_no_name_is_not_asked_again(tmp_path: Path, pauses: list[float]) -> None:
+    with pytest.raises(OperationError, match=r"does not answer at http://a\.\.b"):
+        client(tmp_path, "http://a..b").request("GET", "/x")
+    assert pauses == []
+
+
+@pytest.mark.parametrize("proxy", ["ftp://ann:hidden@proxy.example", "http://ann:hidden@proxy.example:port"])
+def test_a_proxy_that_is_no_address_is_told_at_once_and_not_shown(
+    proxy: str, tmp_path: Path, pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(OperationError, match="the proxy to the cluster is none") as caught:
+        client(tmp_path, "https://api.example").request("GET", "/x")
+    assert pauses == []
+    assert "hidden" not in str(caught.value)
 
 
 # --- side by side -----------------------------------------------------------------------------------------------

@@ -381,6 +381,11 @@ def test_whom_a_user_speaks_for_arrives_with_every_group(server: ApiServer, tmp_
     assert server.last.all("impersonate-extra-team%2fname") == ["a", "b"]
 
 
+def test_a_name_of_any_script_arrives_as_go_sends_it(server: ApiServer, tmp_path: Path) -> None:
+    authorization(server, tmp_path, **{"as": "Łukasz"})
+    assert (server.last.header("impersonate-user") or "").encode("latin-1").decode() == "Łukasz"
+
+
 def test_groups_without_a_name_are_refused(tmp_path: Path) -> None:
     assert 'user "u": as: is missing beside as-uid' in refused(tmp_path, **{"as-groups": ["dev"]})
 
@@ -615,6 +620,15 @@ def test_in_a_pod_its_service_account_is_used(tmp_path: Path, monkeypatch: pytes
     assert (found.context, found.server, found.authorities) == (None, "https://10.0.0.1:443", b"PEM")
     assert credentials.source_of(found).current().authorization == "Bearer mine"
     assert find_access(environ | {"KUBERNETES_SERVICE_HOST": "fd00::1"}).server == "https://[fd00::1]:443"
+
+
+@pytest.mark.parametrize("user", [{"token": "hidden\n"}, {"tokenFile": "token"}, {"as": "hidden\r\nMore: 1"}], ids=str)
+def test_what_no_header_can_hold_is_told_and_not_shown(user: dict[str, Any], server: ApiServer, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hid\nden")
+    message = refused(tmp_path, server.url, **user)
+    assert "line break" in message
+    assert "hid" not in message
+    assert server.arrived == []
 
 
 def test_nothing_shows_a_credential(tmp_path: Path) -> None:

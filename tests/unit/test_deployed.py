@@ -48,6 +48,20 @@ ANSWER: dict[str, OUTPUTS] = dict(
             f"{PREFIX}kubernetes:core/v1:NamespacePatch::join",
             {"type": "kubernetes:core/v1:NamespacePatch", "outputs": None},
         ),
+        (
+            f"{PREFIX}kubernetes:core/v1:NamespacePatch::joined",
+            {
+                "type": "kubernetes:core/v1:NamespacePatch",
+                "outputs": {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "uid": "u3"}},
+            },
+        ),
+        (
+            f"{PREFIX}kubernetes:config.openservicemesh.io/v1alpha2:MeshConfigPatch::exclusions-patch",
+            {
+                "type": "kubernetes:config.openservicemesh.io/v1alpha2:MeshConfigPatch",
+                "outputs": {"kind": "MeshConfig", "metadata": {"name": "osm-mesh-config", "uid": "u4"}},
+            },
+        ),
     ]
 )
 
@@ -65,6 +79,7 @@ def test_a_state_tells_its_cluster_its_objects_and_what_its_commands_printed() -
         },
         steps={name: dict(ANSWER[urn]["outputs"] or {}) for name, urn in STEPS.items()},
         releases=(),
+        joined=frozenset({"shop"}),
     )
 
 

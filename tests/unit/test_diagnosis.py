@@ -101,6 +101,11 @@ def test_a_pod_that_fits_nowhere_is_told_in_the_schedulers_words() -> None:
     assert container_trouble(unscheduled) == ["Unschedulable: 0/1 nodes are available: 1 Insufficient cpu."]
 
 
+def test_a_condition_without_a_message_is_told_by_its_reason() -> None:
+    silent = {"metadata": {"name": "new"}, "status": {"conditions": [{"status": "False", "reason": "Unschedulable"}]}}
+    assert container_trouble(silent) == ["Unschedulable"]
+
+
 def test_a_pod_that_says_nothing_of_itself_yet_is_no_trouble() -> None:
     assert container_trouble({"metadata": {"name": "new"}}) == []
 
@@ -628,3 +633,15 @@ def test_a_log_that_is_gone_is_not_told_as_a_containers_last_words() -> None:
     assert explain_namespace(fake, "n")[0].message.endswith("its last lines: no licence found")
     fake.container_logs["n/some-pod/app"] = ["unable to retrieve container logs for containerd://2"]
     assert explain_namespace(fake, "n")[0].message == "it ended with Error, exit code 3"
+
+
+def test_nodes_are_looked_at_only_where_a_pod_has_none() -> None:
+    """A cluster may have thousands of them, and who waits looks every two seconds."""
+    fake = FakeCluster()
+    fake.add("/api/v1/nodes/n1", **node("2"))
+    fake.add("/api/v1/namespaces/shop/pods/p", **{**pod(container()), "metadata": {}})
+    explain_namespace(fake, "shop")
+    assert ("GET", "/api/v1/nodes") not in fake.requests
+    fake.add("/api/v1/namespaces/shop/pods/q", **{**requesting("64"), "metadata": {}})
+    (found, *_) = [one for one in explain_namespace(fake, "shop") if one.lasting]
+    assert "the largest node has 2" in found.message

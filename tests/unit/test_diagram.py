@@ -41,3 +41,9 @@ def test_a_picture_of_many_calls_says_how_many_it_leaves_out() -> None:
     assert drawn.count("-->") + drawn.count("==>") == MOST_LINES
     assert "==>|seen|" in drawn, "those that were made come first"
     assert drawn.endswith(f"%% {12 * 11 - MOST_LINES} calls more are not drawn")
+
+
+def test_one_call_that_is_left_out_is_said_too() -> None:
+    pairs = [(s, d) for s in range(9) for d in range(9) if s != d][: MOST_LINES + 1]
+    assert diagram(many(9, *pairs), {}).count("%% 1 call") == 1
+    assert "not drawn" not in diagram(many(9, *pairs[1:]), {})

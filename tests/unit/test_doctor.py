@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc  # type: ignore[import-untyped]
 import pytest
 
 from cluster.client import Cluster
@@ -306,3 +309,42 @@ def test_a_provider_that_does_not_start_is_told(tmp_path: Path) -> None:
     binary.chmod(0o700)
     with pytest.raises(OperationError, match="does not start"), plugin.rendering({"PULUMI_HOME": str(tmp_path)}, None):
         pass
+
+
+def test_a_provider_that_does_not_answer_is_not_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It starts, and then says no, as to a kubeconfig that it can't use."""
+    program = tmp_path / "provider"
+    program.write_text("#!/bin/sh\necho 1\nexec sleep 60\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(plugin, "binary", lambda environ: program)
+    with pytest.raises(OperationError), plugin.rendering(dict(os.environ), None):
+        pytest.fail("nobody listens there")
+
+
+def test_a_provider_that_can_not_be_run_is_not_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As one of another machine's kind, or with its right to run lost in a copy."""
+    program = tmp_path / "provider"
+    program.write_bytes(b"\x7fELF")
+    program.chmod(0o700)
+    monkeypatch.setattr(plugin, "binary", lambda environ: program)
+    with pytest.raises(OperationError, match="can't be run: Exec format error"), plugin.rendering({}, None):
+        pytest.fail("it does not run")
+
+
+def test_no_proxy_leads_to_a_provider_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Go has it; gRPC would take the environment's."""
+    server = grpc.server(ThreadPoolExecutor(max_workers=1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    program = tmp_path / "provider"
+    program.write_text(f"#!/bin/sh\necho {port}\nexec sleep 60\n")
+    program.chmod(0o700)
+    monkeypatch.setattr(plugin, "binary", lambda environ: program)
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    try:
+        with pytest.raises(OperationError, match="Method not found"), plugin.rendering(dict(os.environ), None):
+            pytest.fail("it knows no method")
+    finally:
+        server.stop(None)

@@ -62,8 +62,12 @@ def broken(namespace: str, name: str, message: str) -> FakeCluster:
 
 
 def mesh(message: str, seconds: int) -> None:
+    meshed(broken("osm-system", "osm-controller", message), seconds)
+
+
+def meshed(fake: FakeCluster, seconds: int) -> None:
     await_mesh(
-        broken("osm-system", "osm-controller", message),
+        fake,
         namespace="osm-system",
         mesh_config="osm-mesh-config",
         crds=[],
@@ -97,6 +101,29 @@ def test_what_may_heal_is_waited_for(wait: Callable[[str, int], None], error: ty
         wait("i/o timeout", -1)
     assert "waiting longer can't help" not in str(caught.value)
     assert "i/o timeout" in str(caught.value)
+
+
+PLANES: dict[str, tuple[str, Callable[[FakeCluster], object]]] = {
+    "osm-injector": ("osm-system", lambda fake: meshed(fake, 3600)),
+    names.DAPR_INJECTOR: (
+        "dapr-system",
+        lambda fake: await_injector(fake, namespace="dapr-system", seconds=3600),
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "namespace", "wait"), [(name, *plane) for name, plane in PLANES.items()])
+def test_what_somebody_has_scaled_to_nothing_is_not_waited_for(
+    name: str, namespace: str, wait: Callable[[FakeCluster], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "LONG_SECONDS", 0.001)
+    fake = broken(namespace, name, "")
+    for path in [path for path in fake.objects if "/pods/" in path]:
+        del fake.objects[path]
+    fake.objects[f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["spec"]["replicas"] = 0
+    with pytest.raises(OperationError, match="waiting longer can't help") as caught:
+        wait(fake)
+    assert f"Deployment {namespace}/{name}: ScaledToNothing" in str(caught.value)
 
 
 def test_the_verification_of_pods_ends_by_a_certain_cause() -> None:

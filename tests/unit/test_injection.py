@@ -17,6 +17,7 @@ from .fake_cluster import FakeCluster, InjectingCluster
 
 OWNER = Owner(stack="dev")
 BOTH = ("daprd", "envoy")
+ATTEMPT_SECONDS = injection.ATTEMPT_SECONDS
 SETS = "/apis/apps/v1/namespaces/{}/replicasets"
 
 
@@ -120,6 +121,7 @@ def test_a_controller_that_makes_no_pod_is_told() -> None:
 
 
 def test_a_pod_that_is_made_a_moment_later_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1 < ATTEMPT_SECONDS < 10, "a controller makes a pod within a second or two"
     monkeypatch.setattr(injection, "ATTEMPT_SECONDS", 60)
     cluster = InjectingCluster(None, BOTH)
 

@@ -283,3 +283,31 @@ def test_a_cluster_may_stand_in_another_file_than_its_context(tmp_path: Path, wr
     cluster_at(second, f"https://127.0.0.1:{silent}")
     with pytest.raises(OperationError, match=str(silent)):
         check_reachable(env(write("first", current="c"), second))
+
+
+@pytest.mark.parametrize("server", ["https://host:99999", "https://[fd00::1", "https://a..b:6443"])
+@pytest.mark.parametrize("environ", [{}, {"HTTPS_PROXY": "http://proxy.example"}], ids=["direct", "by proxy"])
+def test_a_server_that_is_no_address_is_left_to_other_checks(
+    server: str, environ: dict[str, str], tmp_path: Path
+) -> None:
+    check_reachable(cluster_at(tmp_path / "config", server) | environ)
+
+
+INLINE = "apiVersion: v1\nusers:\n- name: u\n  user: {token: hidden}\n"
+
+
+@pytest.mark.parametrize("content", [INLINE, '{"users": [{"name": "u", "user": {"token": "hidden"}}]}', "hidden" * 99])
+def test_a_kubeconfigs_content_in_place_of_its_path_is_told_and_not_shown(content: str) -> None:
+    """A variable of a CI system that should have been of the kind "file"."""
+    message = refused(None, {"KUBECONFIG": content})
+    assert "KUBECONFIG names no file" in message
+    assert "hidden" not in message
+
+
+def test_a_file_in_a_folder_that_may_not_be_entered_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stat(path: Path, **_: object) -> object:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", stat)
+    message = refused(None, env(tmp_path / "config"))
+    assert f"{tmp_path / 'config'} can't be read as a kubeconfig: Permission denied" in message

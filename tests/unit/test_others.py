@@ -53,6 +53,27 @@ def others(fake: FakeCluster) -> list[str]:
     return sorted(dapr_workloads(fake, OWNER))
 
 
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("Job", {"conditions": [{"type": "Complete", "status": "True"}]}),
+        ("Job", {"conditions": [{"type": "Failed", "status": "True"}]}),
+        ("Pod", {"phase": "Succeeded"}),
+        ("Pod", {"phase": "Failed"}),
+    ],
+    ids=str,
+)
+def test_what_has_ended_needs_no_dapr_any_more(kind: str, status: dict[str, Any]) -> None:
+    fake = FakeCluster()
+    add(fake, kind)
+    (path,) = fake.objects
+    assert others(fake) == [f"{kind} shop/cart"]
+    fake.objects[path]["status"] = {"conditions": [{"type": "Complete", "status": "False"}], "phase": "Running"}
+    assert others(fake) == [f"{kind} shop/cart"]
+    fake.objects[path]["status"] = status
+    assert others(fake) == []
+
+
 def test_every_kind_that_has_pods_is_tried_here() -> None:
     assert set(KINDS) == set(WORKLOADS)
 

@@ -396,6 +396,83 @@ def release(fake: FakeCluster, name: str, status: str | None = "deployed", names
     fake.add(f"/api/v1/namespaces/{namespace}/secrets/sh.helm.release.v1.{name}.v1", metadata={"labels": labels})
 
 
+def test_an_existing_namespace_that_is_on_its_way_out_is_refused() -> None:
+    fake = FakeCluster()
+    fake.add("/api/v1/namespaces/shop", metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+    assert only(fake, claim(existing_namespaces=["shop"])).startswith(
+        "Namespace shop is being deleted, and nothing can be made in it: wait until it is gone"
+    )
+
+
+JOINS = {"shop": {"labels": {"level": "privileged"}, "annotations": {"injection": "enabled"}}}
+JOIN: dict[str, Any] = {"existing_namespaces": ["shop"], "joins": JOINS}
+
+
+@pytest.mark.parametrize(
+    ("kind", "theirs", "told"),
+    [
+        ("labels", {"level": "baseline"}, "label level=baseline, and this stack is to set it to privileged"),
+        ("annotations", {"injection": "off"}, "annotation injection=off, and this stack is to set it to enabled"),
+    ],
+)
+def test_what_an_existing_namespace_says_itself_is_not_overwritten_since_it_could_not_be_given_back(
+    kind: str, theirs: dict[str, str], told: str
+) -> None:
+    fake = FakeCluster()
+    fake.add("/api/v1/namespaces/shop", metadata={kind: theirs})
+    line = only(fake, claim(**JOIN))
+    assert line.startswith(f"Namespace shop has the {told}, which could not be given back")
+    assert f"kubectl {kind[:-1].replace('annotation', 'annotate')} namespace shop --overwrite" in line
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"labels": {"level": "privileged", "other": "x"}},
+        {"labels": {"injection": "off"}, "annotations": {"level": "baseline"}},
+        {
+            "labels": {"level": "restricted"},
+            "managedFields": [
+                {"manager": "kubectl", "fieldsV1": {"f:metadata": {"f:labels": {"f:other": {}}}}},
+                {"manager": "dapr-osm", "fieldsV1": {"f:metadata": {"f:labels": {".": {}, "f:level": {}}}}},
+            ],
+        },
+    ],
+    ids=["as wanted", "something else", "written by an earlier run"],
+)
+def test_what_an_existing_namespace_has_like_that_or_from_the_stack_is_welcome(metadata: dict[str, Any]) -> None:
+    fake = FakeCluster()
+    fake.add("/api/v1/namespaces/shop", metadata=metadata)
+    assert check(fake, claim(**JOIN)) == NOTHING
+
+
+@pytest.mark.parametrize("take_over", [False, True])
+def test_what_somebody_is_just_deleting_is_waited_for_a_definition_of_the_same_content_too(take_over: bool) -> None:
+    """It would be used as it is, and go with all of its objects."""
+    fake = with_definition(deletionTimestamp="2026-01-01T00:00:00Z")
+    fake.add(DEPLOYMENT, metadata={"deletionTimestamp": "2026-01-01T00:00:00Z"})
+    lines = problems(fake, claim(APP, definition(), take_over_definitions=take_over))
+    assert [line.split(",")[0] for line in lines] == [
+        f"{APP} is being deleted",
+        f"CustomResourceDefinition {COMPONENTS} is being deleted",
+    ]
+
+
+@pytest.mark.parametrize("take_over", [False, True])
+def test_a_definition_that_can_not_be_compared_is_not_called_another_one(take_over: bool) -> None:
+    """As where a webhook of somebody's does not answer."""
+    fake = with_definition()
+    fake.refused_with["PATCH", f"{CRDS}/{COMPONENTS}"] = 500
+    with pytest.raises(ApiError, match="500: no"):
+        check(fake, claim(definition(), take_over_definitions=take_over))
+
+
+def test_somebody_without_a_name_has_written_it() -> None:
+    fake = FakeCluster()
+    fake.add(DEPLOYMENT, metadata={"managedFields": [{"operation": "Update"}]})
+    assert only(fake, claim(APP)) == f"{APP} is there, not made by this stack"
+
+
 @pytest.mark.parametrize("name", ["dapr", "osm"])
 @pytest.mark.parametrize("status", ["deployed", "pending-install", "failed", None])
 def test_a_helm_release_of_our_names_is_refused_in_any_state(name: str, status: str | None) -> None:
@@ -405,6 +482,20 @@ def test_a_helm_release_of_our_names_is_refused_in_any_state(name: str, status: 
     assert line.startswith(f"Helm release dapr-system/{name} ({status or 'unknown'}) is there.")
     assert "make bring-over" in line
     assert "helm uninstall" in line
+
+
+def test_lists_of_everybodys_are_asked_for_without_their_content() -> None:
+    """Definitions and Helm's records are large, and records hold secrets."""
+    asked: list[str] = []
+
+    class Listing(FakeCluster):
+        def exchange(self, method: str, path: str, *arguments: Any, accept: str = "", **more: Any) -> str:
+            if "PartialObjectMetadataList" in accept:
+                asked.append(path.rpartition("/")[2])
+            return super().exchange(method, path, *arguments, accept=accept, **more)
+
+    check(Listing(), claim())
+    assert {"customresourcedefinitions", "clusterroles", "secrets"} <= set(asked)
 
 
 def test_other_releases_and_those_of_other_namespaces_are_nobodys_concern() -> None:

@@ -88,6 +88,18 @@ def test_a_cluster_without_any_storage_class_is_refused_with_both_mends() -> Non
     assert "dapr_scheduler.cluster.inMemoryStorage: true" in line
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "fits"),
+    [("2024-01-01T00:00:00Z", "2025-01-01T00:00:00Z", True), ("2025-01-01T00:00:00Z", "2024-01-01T00:00:00Z", False)],
+)
+def test_of_two_defaults_the_newest_counts_as_for_kubernetes(old: str, new: str, fits: bool) -> None:
+    fake = FakeCluster()
+    for name, at, provisioner in (("by-hand", old, preconditions.NOBODY), ("later", new, "example.com/some")):
+        metadata = {**DEFAULT_CLASS, "creationTimestamp": at}
+        fake.add(f"{preconditions.STORAGE_CLASSES}/{name}", metadata=metadata, provisioner=provisioner)
+    assert (storage_problems(fake) == []) is fits
+
+
 def test_a_default_may_be_marked_as_it_was_in_the_beginning() -> None:
     before = {"annotations": {"storageclass.beta.kubernetes.io/is-default-class": "true"}}
     assert storage_problems(with_classes(fast=before)) == []

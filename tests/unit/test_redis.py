@@ -84,6 +84,10 @@ def test_the_service_has_one_port_that_says_its_name() -> None:
     assert redis.service_ports()[0]["port"] == 6379, "a caller that changes its copy changes nobody else's"
 
 
+def test_redis_asks_for_little_and_is_bounded() -> None:
+    assert redis.RESOURCES == {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}}
+
+
 @pytest.mark.parametrize(("line", "parsed"), [('a "b c" d', ["a", "b c", "d"]), (r'a "\x41\n"', ["a", "A\n"])])
 def test_the_tests_own_parser_reads_what_redis_reads(line: str, parsed: list[str]) -> None:
     assert words(line) == parsed

@@ -112,7 +112,9 @@ class Refusing(FakeCluster):
         raise ApiError("DELETE", path, self.status, "no")
 
 
-@pytest.mark.parametrize(("status", "goes_on"), [(403, True), (404, True), (500, False)])
+@pytest.mark.parametrize(
+    ("status", "goes_on"), [(400, True), (403, True), (404, True), (409, True), (422, True), (500, False)]
+)
 def test_who_may_not_do_that_waits(status: int, goes_on: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     fake: Any = Refusing(shop().objects)
     pod(fake, "web-1-a", waits("CrashLoopBackOff"))
@@ -122,3 +124,12 @@ def test_who_may_not_do_that_waits(status: int, goes_on: bool, monkeypatch: pyte
     else:
         with pytest.raises(ApiError):
             try_again(fake, [WEB])
+
+
+def test_what_may_not_be_done_for_one_is_done_for_the_others() -> None:
+    """A policy of somebody's protects one of them."""
+    fake: Any = Refusing(shop(pods=0).objects)
+    pod(fake, "web-1-a", waits("CrashLoopBackOff"))
+    refuse(fake)
+    try_again(fake, [WEB])
+    assert [path for path, _, _ in fake.patched] == [WEB.path]

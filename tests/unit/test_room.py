@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from preflight import room
 from preflight.finding import Level
-from preflight.pods import amounts
+from preflight.pods import Group, amounts
 
 from .fake_cluster import FakeCluster
 from .subjects import subject, told, workload
@@ -31,6 +31,11 @@ def with_nodes(*nodes: dict[str, Any]) -> FakeCluster:
     for number, content in enumerate(nodes):
         fake.add(f"/api/v1/nodes/n{number}", **content)
     return fake
+
+
+def made_by(kind: str, name: str) -> dict[str, Any]:
+    """Metadata of a pod."""
+    return {"ownerReferences": [{"kind": kind, "name": name, "controller": True}]}
 
 
 def asking(cpu: str) -> dict[str, Any]:
@@ -78,12 +83,98 @@ def test_a_pod_needs_one_node_of_its_own() -> None:
 def test_pods_of_others_take_their_room_and_those_of_the_stack_their_own() -> None:
     fake = with_nodes(node("1"))
     spec = {"nodeName": "n0", "containers": [asking("800m")]}
-    fake.add("/api/v1/namespaces/dapr-system/pods/a-6d5f-x2", spec=spec, status={"phase": "Running"})
+    fake.add(
+        "/api/v1/namespaces/dapr-system/pods/a-6d5f-x2",
+        metadata=made_by("ReplicaSet", "a-6d5f"),
+        spec=spec,
+        status={"phase": "Running"},
+    )
     assert warned(fake, workload("a", **asking("800m"))) == [], "its successor takes its place"
     fake.add("/api/v1/namespaces/theirs/pods/a-1", spec=spec, status={"phase": "Running"})
     assert len(warned(fake, workload("a", **asking("800m")))) == 1
     fake.objects["/api/v1/namespaces/theirs/pods/a-1"]["status"]["phase"] = "Succeeded"
     assert warned(fake, workload("a", **asking("800m"))) == []
+
+
+LONG = "a" * 58
+
+
+@pytest.mark.parametrize(
+    ("workload_kind", "workload_name", "maker", "is_its_own"),
+    [
+        ("Deployment", "web", ("ReplicaSet", "web-6d5f"), True),
+        ("Deployment", "web", ("ReplicaSet", "web-admin-6d5f"), False),
+        ("Deployment", LONG, ("ReplicaSet", f"{LONG}-6d5f"), True),
+        ("Deployment", "web", ("StatefulSet", "web"), False),
+        ("Deployment", "web", ("Job", "web-1"), False),
+        ("StatefulSet", "web", ("StatefulSet", "web"), True),
+        ("StatefulSet", "web", ("StatefulSet", "web-1"), False),
+        ("DaemonSet", "web", ("DaemonSet", "web"), True),
+    ],
+    ids=str,
+)
+def test_a_pod_is_a_workloads_by_who_has_made_it(
+    workload_kind: str, workload_name: str, maker: tuple[str, str], is_its_own: bool
+) -> None:
+    """Of a long name's pods only a part of it is the name, and another workload's name may begin alike."""
+    group = Group(kind=workload_kind, namespace="shop", name=workload_name, count=1, template={})
+    # As the API server makes it of a name that is too long.
+    name = f"{maker[1]}-"[:58] + "x2x2x"
+    assert group.owns({"metadata": {"name": name, "namespace": "shop", **made_by(*maker)}}) is is_its_own
+    assert not group.owns({"metadata": {"name": name, "namespace": "blog", **made_by(*maker)}})
+    assert not group.owns({"metadata": {"name": f"{workload_name}-x", "namespace": "shop"}}), "a pod of nobody's"
+
+
+def full(fake: FakeCluster, *pods: str) -> FakeCluster:
+    """A namespace with a quota of two pods, all of which are there."""
+    fake.add("/api/v1/namespaces/dapr-system")
+    status = {"hard": {"pods": "2"}, "used": {"pods": "2"}}
+    fake.add("/api/v1/namespaces/dapr-system/resourcequotas/small", spec={}, status=status)
+    for number, phase in enumerate(pods):
+        fake.add(
+            f"/api/v1/namespaces/dapr-system/pods/a-6d5f-{number}",
+            metadata=made_by("ReplicaSet", "a-6d5f"),
+            spec={"containers": []},
+            status={"phase": phase},
+        )
+    return fake
+
+
+def test_pods_that_have_ended_are_still_to_come_again() -> None:
+    """An evicted pod stays, and a quota doesn't count it."""
+    wanted = workload("a", replicas=2)
+    assert told(room.in_quotas, subject(full(FakeCluster(), "Running", "Running"), wanted)) == []
+    (said,) = told(room.in_quotas, subject(full(FakeCluster(), "Running", "Failed"), wanted))
+    assert said.what == "quota dapr-system/small leaves 0 of pods, and the stack's pods there want 1"
+
+
+LIMITS: dict[str, Any] = {"type": "Container", "default": {"cpu": "500m"}, "defaultRequest": {"cpu": "200m"}}
+
+
+@pytest.mark.parametrize(
+    ("resources", "requests", "limits"),
+    [
+        ({}, "0.2", "0.5"),
+        ({"requests": {"cpu": "50m"}}, "0.05", "0.5"),
+        ({"limits": {"cpu": "100m"}}, "0.1", "0.1"),
+        ({"limits": {"memory": "1Gi"}}, "0.2", "0.5"),
+    ],
+    ids=str,
+)
+def test_what_pods_do_not_say_a_limit_range_says_for_a_quota(
+    resources: dict[str, Any], requests: str, limits: str
+) -> None:
+    """Whoever sets a quota of CPUs sets such defaults too: else no pod would be let in that says nothing."""
+    fake = FakeCluster()
+    fake.add("/api/v1/namespaces/dapr-system")
+    hard = {"requests.cpu": "0.01", "limits.cpu": "0.01"}
+    fake.add("/api/v1/namespaces/dapr-system/resourcequotas/small", spec={"hard": hard})
+    fake.add("/api/v1/namespaces/dapr-system/limitranges/l", spec={"limits": [LIMITS, {"type": "Pod", "max": {}}]})
+    found = told(room.in_quotas, subject(fake, workload("a", resources=resources)))
+    assert [one.what.partition(" of ")[2] for one in found] == [
+        f"requests.cpu, and the stack's pods there want {requests}",
+        f"limits.cpu, and the stack's pods there want {limits}",
+    ]
 
 
 def test_a_daemon_sets_pods_are_on_every_node() -> None:

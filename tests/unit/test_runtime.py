@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from cluster.errors import OperationError
 from model.arguments import RuntimeObjects
 from model.owner import STACK_LABEL, Owner
 from steps import runtime
-from steps.runtime import in_namespace, mark, ours, record, remove, withdraw_webhooks
+from steps.runtime import in_namespace, mark, ours, record, remove, withdraw_unanswered, withdraw_webhooks
 
 from .fake_cluster import CRDS, MUTATING, VALIDATING, FakeCluster
 
@@ -320,6 +321,31 @@ CLAIMS = "/api/v1/namespaces/dapr-system/persistentvolumeclaims"
 DAPR = objects(namespaced={"persistentvolumeclaims": ["dapr-scheduler-data-dir-*"]}, namespace="dapr-system")
 
 
+@pytest.mark.parametrize(("wanted", "path"), [(DAPR, f"{CLAIMS}/dapr-scheduler-data-dir-0"), (WANTED, CA_BUNDLE)])
+def test_what_a_teams_namespace_held_before_gets_no_mark_and_stays(wanted: RuntimeObjects, path: str) -> None:
+    """As of an earlier Dapr of theirs, whose jobs it holds, or of an earlier mesh."""
+    fake = FakeCluster()
+    fake.add(path)
+    first = record(fake, wanted, OWNER, None)
+    later = f"{CLAIMS}/dapr-scheduler-data-dir-1"
+    fake.add(later)
+    again = record(fake, wanted, OWNER, first)
+    assert again == first
+    mark(fake, wanted, OWNER, again)
+    remove(fake, wanted, OWNER, again)
+    assert path in fake.objects
+    assert path not in [patched for patched, _, _ in fake.patched]
+    assert (later in fake.objects) is (wanted is not DAPR)
+
+
+def test_a_record_of_an_earlier_version_says_nothing_of_them_and_they_are_ours() -> None:
+    fake = FakeCluster()
+    path = f"{CLAIMS}/dapr-scheduler-data-dir-0"
+    fake.add(path)
+    remove(fake, DAPR, OWNER, record(fake, DAPR, OWNER, json.dumps({"customresourcedefinitions": {}})))
+    assert fake.deleted == [path]
+
+
 def test_names_that_begin_alike_are_found_by_a_star_and_no_others() -> None:
     fake = FakeCluster()
     for name in ("dapr-scheduler-data-dir-0", "dapr-scheduler-data-dir-1", "dapr-scheduler-data", "theirs"):
@@ -402,6 +428,16 @@ def test_where_nothing_of_ours_runs_nobodys_pods_are_waited_for(
     remove(cluster, WANTED, OWNER, RECORDED)
 
 
+def test_pods_of_a_teams_beside_ours_are_not_waited_for(
+    still_running: Stopping, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    still_running.add(f"/api/v1/namespaces/{NAMESPACE}/pods/theirs-1", status={"phase": "Running"})
+    monkeypatch.setattr(runtime, "POLL_SECONDS", 0)
+    monkeypatch.setattr(runtime, "STOP_SECONDS", 1)
+    remove(still_running, WANTED, OWNER, RECORDED)
+    assert "still there" not in capsys.readouterr().err
+
+
 def test_a_workload_that_goes_already_is_left_to_that(cluster: FakeCluster) -> None:
     cluster.add(f"{DEPLOYMENTS}/osm-bootstrap", metadata={**OURS, "deletionTimestamp": "now"})
     remove(cluster, WANTED, OWNER, RECORDED)
@@ -432,3 +468,64 @@ def test_webhooks_of_this_stack_are_withdrawn_before_whoever_answers_them_goes()
     }
     withdraw_webhooks(fake, named, OWNER)
     assert fake.deleted == [f"{MUTATING}/ours", f"{VALIDATING}/ours"]
+
+
+HOOK = {"clientConfig": {"service": {"namespace": "osm-system", "name": "osm-validator"}}}
+SERVICE = "/api/v1/namespaces/osm-system/services/osm-validator"
+ANSWERING = "/api/v1/namespaces/osm-system/pods/osm-controller-1"
+READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+NOT_READY = {"conditions": [{"type": "Ready", "status": "False"}]}
+
+
+def with_hook(metadata: dict[str, Any] = OURS, **hook: Any) -> FakeCluster:
+    """A cluster whose API server asks OSM's controller, which runs."""
+    fake = FakeCluster()
+    fake.add(f"{VALIDATING}/hook", metadata=metadata, webhooks=[{**HOOK, **hook}])
+    fake.add(SERVICE, spec={"selector": {"app": "osm-controller"}})
+    fake.add(ANSWERING, metadata={"labels": {"app": "osm-controller"}}, status=READY)
+    fake.add("/api/v1/namespaces/osm-system/pods/else", metadata={"labels": {"app": "else"}}, status=READY)
+    return fake
+
+
+def test_webhooks_that_somebody_answers_stay() -> None:
+    fake = with_hook()
+    withdraw_unanswered(fake, OWNER)
+    assert fake.deleted == []
+
+
+@pytest.mark.parametrize(
+    "gone", [[SERVICE, ANSWERING], [SERVICE], [ANSWERING]], ids=["all of it", "the Service", "the pod"]
+)
+def test_webhooks_that_nobody_answers_are_withdrawn(gone: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    fake = with_hook()
+    for path in gone:
+        del fake.objects[path]
+    withdraw_unanswered(fake, OWNER)
+    assert fake.deleted == [f"{VALIDATING}/hook"]
+    assert "nobody answers the webhooks of hook" in capsys.readouterr().err
+
+
+def test_a_pod_that_is_not_ready_answers_nobody() -> None:
+    fake = with_hook()
+    fake.objects[ANSWERING]["status"] = NOT_READY
+    withdraw_unanswered(fake, OWNER)
+    assert fake.deleted == [f"{VALIDATING}/hook"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "hook"),
+    [
+        (THEIRS, {}),
+        ({}, {}),
+        (OURS, {"failurePolicy": "Ignore"}),
+        (OURS, {"clientConfig": {"url": "https://elsewhere.example"}}),
+    ],
+    ids=["another stack's", "nobody's", "one that refuses nothing", "one that is no Service's"],
+)
+def test_what_is_not_the_stacks_or_does_no_harm_stays_unanswered(
+    metadata: dict[str, Any], hook: dict[str, Any]
+) -> None:
+    fake = with_hook(metadata, **hook)
+    del fake.objects[SERVICE]
+    withdraw_unanswered(fake, OWNER)
+    assert fake.deleted == []

@@ -108,7 +108,9 @@ def test_what_is_no_key_of_a_label(name: str) -> None:
     assert not names.is_qualified(name)
 
 
-@pytest.mark.parametrize("name", ["openservicemesh.io/x", "config.openservicemesh.io/x", "pulumi.com/x", "dapr-osm/x"])
+@pytest.mark.parametrize(
+    "name", ["openservicemesh.io/x", "config.openservicemesh.io/x", "pulumi.com/x", "dapr-osm/stack"]
+)
 def test_marks_that_are_somebodys(name: str) -> None:
     assert names.reserved(name)
 
@@ -498,6 +500,12 @@ def test_what_is_off_asks_for_no_api_that_is_gone(path: str, off: Any) -> None:
     for part in reversed(path.split(".")):
         values = {part: values}
     assert switched_on(values, OSM_GONE) == {}
+    assert parsed(osmValues=values).osm_values == values
+
+
+@pytest.mark.parametrize("part", ["osm", "smi", "contour"])
+def test_every_part_of_osms_chart_may_be_set(part: str) -> None:
+    values = {part: {"note": "x"}}
     assert parsed(osmValues=values).osm_values == values
 
 

@@ -109,6 +109,7 @@ ARGUMENTS: Mapping[str, Arguments] = {
     "await-injector": WAIT,
     "await-injection": InjectionWait(images={"dapr-test": "node:1"}, sidecars=("daprd",), pull_secret="", seconds=60),
     "await-workloads": WorkloadsWait(workloads=(("Deployment", "n", "web"),), seconds=5),
+    "await-apps": WorkloadsWait(workloads=(("Deployment", "n", "web"),), seconds=5),
     "look-up-services": ServicesWanted(services=("default/kubernetes",)),
     "await-mesh": WAIT,
     "withdraw-policies": DeclaredPolicies(namespaces=("one", "two"), declared=("TrafficTarget/two/old",)),
@@ -241,7 +242,6 @@ KEPT = {
     "remove-runtime": "steps.runtime.remove",
     "withdraw-webhooks": "steps.runtime.withdraw_webhooks",
     "check-definitions": "steps.definitions.check_unused",
-    "check-teardown": "steps.teardown.check",
 }
 
 
@@ -259,6 +259,19 @@ def test_where_what_others_use_is_kept_nothing_of_it_is_removed_or_checked(
     given(monkeypatch, replace(arguments, keep=keep))
     assert command.main([operation]) == 0
     assert len(calls) == runs
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_look_before_a_destroy_is_made_whatever_is_kept(monkeypatch: pytest.MonkeyPatch, keep: bool) -> None:
+    looked: list[Teardown] = []
+    connected(monkeypatch, FakeCluster())
+    withdrawn: list[bool] = []
+    monkeypatch.setattr("steps.teardown.check", lambda cluster, stack, owner: looked.append(stack))
+    monkeypatch.setattr("steps.runtime.withdraw_unanswered", lambda cluster, owner: withdrawn.append(bool(looked)))
+    given(monkeypatch, replace(TEARDOWN, keep=keep))
+    assert command.main(["check-teardown"]) == 0
+    assert [stack.keep for stack in looked] == [keep]
+    assert withdrawn == ([] if keep else [True]), "once it is clear that the stack may go, and not where it stays"
 
 
 def test_a_note_is_printed_and_nobody_is_asked(
@@ -446,6 +459,29 @@ def test_arguments_of_another_version_are_told_with_the_way_out_and_nothing_is_t
     assert fake.changes == []
 
 
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [({"kept": True}, "kept"), ({"mesh": {"mesh_config": "x", "crds": ["a", 1], "record": ""}}, "mesh.crds.1")],
+    ids=["one too many", "one of another type"],
+)
+def test_arguments_that_do_not_fit_are_told_by_their_place(
+    change: dict[str, Any], where: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connected(monkeypatch, FakeCluster())
+    given(monkeypatch, json.dumps(json.loads(WAIT.to_json()) | change))
+    assert command.main(["withdraw-webhooks"]) == 1
+    assert f"the arguments of withdraw-webhooks can't be read ({where}: " in capsys.readouterr().err
+
+
+def test_a_wait_for_the_mesh_without_what_the_mesh_is_made_of_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    connected(monkeypatch, FakeCluster())
+    given(monkeypatch, replace(WAIT, mesh=None))
+    assert command.main(["await-mesh"]) == 1
+    assert capsys.readouterr().err.startswith("error: `mesh` is missing")
+
+
 @pytest.mark.parametrize("operation", command.OPERATIONS)
 def test_an_operations_arguments_survive_being_handed_over(operation: str) -> None:
     arguments = ARGUMENTS[operation]
@@ -537,6 +573,22 @@ def test_pods_that_are_ready_are_told_with_the_moment(
     told = json.loads(capsys.readouterr().out)
     assert told["ready"] == ["Deployment n/web"]
     assert told["at"]
+
+
+@pytest.mark.parametrize(("operation", "tidied"), [("await-workloads", []), ("await-apps", ["n"])])
+def test_what_an_interrupted_run_has_left_goes_once_the_apps_are_ready(
+    operation: str, tidied: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    fake = FakeCluster()
+    fake.add("/apis/apps/v1/namespaces/n/deployments/web", spec={"replicas": 0}, status={})
+    connected(monkeypatch, fake)
+    monkeypatch.setattr(
+        "steps.leftovers.remove_unused_secrets", lambda cluster, owner, namespaces: seen.extend(namespaces)
+    )
+    given(monkeypatch, ARGUMENTS[operation])
+    assert command.main([operation]) == 0
+    assert seen == tidied
 
 
 def test_a_missing_kubeconfig_is_an_error_without_a_traceback(tmp_path: Path) -> None:

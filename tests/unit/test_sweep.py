@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -71,7 +72,26 @@ def test_a_person_is_told_what_had_been_left(cluster: FakeCluster, capsys: pytes
     assert told.out == ""
 
 
-@pytest.mark.parametrize("metadata", [{}, THEIRS, {"annotations": OWNER.labels}])
+WRITERS = {
+    "the provider": "pulumi-kubernetes-1a2b3c4d",
+    "a step": "dapr-osm",
+}
+
+
+@pytest.mark.parametrize("manager", WRITERS.values(), ids=WRITERS)
+def test_what_this_program_has_written_goes_whoever_has_written_too(manager: str) -> None:
+    fake = FakeCluster()
+    written = [{"manager": "kubectl-edit"}, {"manager": manager}]
+    fake.add(f"/api/v1{HOME}/services/nodeapp", metadata={**OURS, "managedFields": written})
+    sweep(fake, OWNER)
+    assert fake.objects == {}
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [{}, THEIRS, {"annotations": OWNER.labels}, {**OURS, "managedFields": [{"manager": "kubectl-create"}]}],
+    ids=["without", "another stack's", "no label", "copied with it"],
+)
 def test_what_does_not_carry_it_stays(metadata: dict[str, Any]) -> None:
     fake = FakeCluster()
     paths = others(fake, **metadata)
@@ -90,9 +110,19 @@ def test_what_goes_already_or_with_its_owner_is_left_to_that() -> None:
     fake = FakeCluster()
     fake.add(f"/apis/apps/v1{HOME}/deployments/going", metadata={**OURS, "deletionTimestamp": "now"})
     fake.add(f"/api/v1{HOME}/services/app-dapr", metadata={**OURS, "ownerReferences": [{"kind": "Deployment"}]})
-    fake.add(f"/api/v1{HOME}/pods/app-1", metadata=OURS)
-    fake.add(f"/apis/apps/v1{HOME}/replicasets/app-1", metadata=OURS)
+    fake.add(f"/api/v1{HOME}/pods/app-1", metadata={**OURS, "ownerReferences": [{"kind": "ReplicaSet"}]})
+    fake.add(f"/apis/apps/v1{HOME}/replicasets/app-1", metadata={**OURS, "ownerReferences": [{"kind": "Deployment"}]})
+    fake.add(f"/api/v1{HOME}/endpoints/app", metadata=OURS)
     assert list(left(fake, OWNER)) == []
+
+
+def test_what_a_run_that_was_killed_has_tried_injectors_with_goes_from_a_teams_namespace() -> None:
+    """Nobody owns it, and the namespace stays."""
+    fake = FakeCluster()
+    path = "/apis/apps/v1/namespaces/shop/replicasets/dapr-osm-injection-probe-1"
+    fake.add(path, metadata=OURS)
+    sweep(fake, OWNER)
+    assert fake.deleted == [path]
 
 
 @pytest.mark.parametrize("status", [403, 404, 405])
@@ -107,6 +137,18 @@ def test_what_can_not_be_deleted_is_left_to_whoever_makes_it() -> None:
     fake.add("/api/v1/componentstatuses/etcd", metadata=OURS)
     sweep(fake, OWNER)
     assert fake.changes == []
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_kind_of_somebodys_that_nobody_answers_for_is_told_and_hides_no_other_one(
+    cluster: FakeCluster, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its conversion webhook is away, or its server."""
+    cluster.add_crd("carts.shop.example", "Cart")
+    cluster.refused_with["GET", "/apis/shop.example/v1/carts"] = status
+    sweep(cluster, OWNER)
+    assert set(cluster.objects) == {f"{CRDS}/carts.shop.example"}
+    assert "whether an interrupted run has left any carts.shop.example can't be told" in capsys.readouterr().err
 
 
 def test_a_cluster_that_fails_is_not_half_swept(cluster: FakeCluster) -> None:
@@ -144,20 +186,48 @@ def test_what_does_not_go_is_named_with_the_mend(monkeypatch: pytest.MonkeyPatch
         sweep(fake, OWNER)
 
 
+def test_what_takes_a_moment_to_go_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Stuck()
+    fake.add(f"/apis/apps/v1{HOME}/deployments/nodeapp", metadata=OURS)
+    pauses: list[float] = []
+
+    def gone(seconds: float) -> None:
+        pauses.append(seconds)
+        fake.objects.clear()
+
+    monkeypatch.setattr("steps.sweep.time.sleep", gone)
+    sweep(fake, OWNER)
+    (pause,) = pauses
+    assert 0 < pause < 5
+
+
 # --- namespaces that others brought -----------------------------------------------------------------------------
 
 WRITTEN = [{"manager": "kubectl"}, {"manager": "dapr-osm"}]
 
 
+class Applied(FakeCluster):
+    """A cluster that keeps what is applied to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bodies: list[Any] = []
+
+    def _apply(self, path: str, query: Mapping[str, Any], body: Any) -> str:
+        self.bodies.append(body)
+        return super()._apply(path, query, body)
+
+
 def test_what_the_stack_wrote_into_a_namespace_of_others_is_given_up() -> None:
-    fake = FakeCluster()
+    fake = Applied()
     fake.add("/api/v1/namespaces/shop", metadata={"managedFields": WRITTEN})
     sweep(fake, OWNER)
     assert fake.applied == [("/api/v1/namespaces/shop", {"fieldManager": "dapr-osm", "force": "true"})]
+    assert fake.bodies == [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}]
     assert fake.deleted == []
 
 
-@pytest.mark.parametrize("managed", [None, [], [{"manager": "kubectl"}]])
+@pytest.mark.parametrize("managed", [None, [], [{"manager": "kubectl"}], [{"operation": "Update"}]])
 def test_a_namespace_into_which_it_wrote_nothing_is_not_touched(managed: Any) -> None:
     fake = FakeCluster()
     fake.add("/api/v1/namespaces/shop", metadata={"managedFields": managed})

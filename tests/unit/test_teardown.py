@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cluster.client import ApiError
+from cluster.discovery import Discovery
 from cluster.errors import OperationError
 from model.arguments import Teardown
 from model.owner import STACK_LABEL, Owner
@@ -65,6 +66,21 @@ def test_a_stack_alone_on_its_cluster_harms_nobody(cluster: FakeCluster) -> None
     assert harmed(cluster, STACK, OWNER) == []
     check(cluster, STACK, OWNER)
     assert cluster.changes == [], "a look changes nothing"
+
+
+class Partial(FakeCluster):
+    """A cluster where somebody's part of the API does not answer."""
+
+    def discover(self) -> Discovery:
+        return replace(super().discover(), broken=("metrics.k8s.io/v1beta1",))
+
+
+def test_where_kubernetes_deletes_no_namespace_nothing_is_begun(cluster: FakeCluster) -> None:
+    fake = Partial(cluster.objects)
+    with pytest.raises(OperationError, match=r"nothing was deleted: .*metrics\.k8s\.io/v1beta1.*get apiservices"):
+        check(fake, STACK, OWNER)
+    check(fake, replace(STACK, namespaces=()), OWNER)
+    assert fake.changes == []
 
 
 def test_half_a_stack_and_none_at_all_harm_nobody() -> None:
@@ -126,6 +142,17 @@ def test_a_teams_pods_that_got_an_envoy_there_are_named(cluster: FakeCluster) ->
     assert only(cluster, TEAMS) == "the mesh has the pods shop/cart, which are not of this stack"
 
 
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+def test_pods_that_have_ended_need_no_mesh(cluster: FakeCluster, phase: str) -> None:
+    cluster.add("/api/v1/namespaces/shop", metadata={"labels": JOINED})
+    cluster.add(
+        "/api/v1/namespaces/shop/pods/once",
+        metadata={"labels": {"osm-proxy-uuid": "1"}},
+        status={"phase": phase},
+    )
+    assert harmed(cluster, TEAMS, OWNER) == []
+
+
 def test_without_a_mesh_nobody_has_joined_it(cluster: FakeCluster) -> None:
     cluster.add("/api/v1/namespaces/shop", metadata={"labels": JOINED})
     assert harmed(cluster, replace(STACK, osm_namespace=None), OWNER) == []
@@ -142,6 +169,21 @@ def test_other_peoples_custom_resources_are_named(cluster: FakeCluster) -> None:
     )
 
 
+COPIED = {**OURS, "managedFields": [{"manager": "kubectl-client-side-apply"}]}
+
+
+def test_what_somebody_has_copied_with_its_mark_is_theirs(cluster: FakeCluster) -> None:
+    """As a Component for another app, by `kubectl get -o yaml`."""
+    cluster.add("/apis/dapr.io/v1/namespaces/shop/components/statestore", metadata=COPIED)
+    cluster.add("/apis/apps/v1/namespaces/shop/deployments/nodeapp", metadata=COPIED, spec=SERVED)
+    cluster.add(f"/api/v1{HOME}/configmaps/copy", metadata=COPIED)
+    assert harmed(cluster, STACK, OWNER) == [
+        "Dapr serves Deployment shop/nodeapp, which are not of this stack",
+        "deleting their CustomResourceDefinitions would delete Component/shop/statestore",
+        "namespace dapr-test also holds ConfigMap copy",
+    ]
+
+
 def test_they_are_looked_for_in_the_version_that_is_stored(cluster: FakeCluster) -> None:
     old, new = {"name": "v1", "served": True, "storage": False}, {"name": "v2", "served": True, "storage": True}
     cluster.add_crd(TARGETS, "TrafficTarget", [old, new])
@@ -152,6 +194,18 @@ def test_they_are_looked_for_in_the_version_that_is_stored(cluster: FakeCluster)
 def test_a_definition_that_stays_harms_nobody(cluster: FakeCluster) -> None:
     cluster.add("/apis/dapr.io/v1/namespaces/shop/components/bindings")
     assert harmed(cluster, replace(STACK, definitions={"dapr-system": (), "osm-system": (TARGETS,)}), OWNER) == []
+
+
+def test_in_a_teams_namespace_a_control_plane_has_only_what_it_makes_itself(cluster: FakeCluster) -> None:
+    """The namespace stays, and with it what a team has put there."""
+    cluster.add_crd("meshconfigs.config.openservicemesh.io", "MeshConfig")
+    cluster.add("/apis/config.openservicemesh.io/v1/namespaces/osm-system/meshconfigs/osm-mesh-config")
+    cluster.add("/apis/dapr.io/v1/namespaces/dapr-system/components/everybodys")
+    definitions = {**STACK.definitions, "osm-system": (TARGETS, "meshconfigs.config.openservicemesh.io")}
+    teams = replace(STACK, definitions=definitions, namespaces=("dapr-test",), existing=("dapr-system", "osm-system"))
+    assert only(cluster, teams) == (
+        "deleting their CustomResourceDefinitions would delete Component/dapr-system/everybodys"
+    )
 
 
 def test_each_control_planes_own_namespace_is_its_own_only(cluster: FakeCluster) -> None:
@@ -303,6 +357,25 @@ def test_all_that_would_be_harmed_is_told_at_once_before_anything_goes(cluster: 
     assert head.startswith("nothing was deleted: ")
     assert "dapr-osm:keepShared true" in head
     assert [problem.split()[0] for problem in problems] == ["Dapr", "the", "deleting", "namespace"]
+    assert cluster.changes == []
+
+
+KEEPING = replace(STACK, keep=True)
+
+
+def test_where_control_planes_stay_only_what_goes_all_the_same_is_looked_into(cluster: FakeCluster) -> None:
+    """The apps' namespaces go, with whatever anybody has put there."""
+    cluster.add("/apis/apps/v1/namespaces/shop/deployments/cart", spec=SERVED)
+    cluster.add("/api/v1/namespaces/shop", metadata={"labels": JOINED})
+    cluster.add("/apis/dapr.io/v1/namespaces/shop/components/bindings")
+    cluster.add("/api/v1/namespaces/dapr-system/configmaps/theirs")
+    check(cluster, KEEPING, OWNER)
+    cluster.add(f"/api/v1{HOME}/configmaps/theirs")
+    with pytest.raises(OperationError, match="namespace dapr-test also holds ConfigMap theirs") as caught:
+        check(cluster, KEEPING, OWNER)
+    assert "keepShared" not in str(caught.value), "it is set, and does not help"
+    with pytest.raises(OperationError, match="deletes no namespace"):
+        check(Partial(cluster.objects), KEEPING, OWNER)
     assert cluster.changes == []
 
 

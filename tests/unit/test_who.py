@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from cluster.errors import VerificationError
@@ -12,7 +10,7 @@ from model.stage import Stage
 from verification import who
 from verification.who import await_rules
 
-from .live_cluster import LiveCluster, in_a_hurry
+from .live_cluster import CLOCK, LiveCluster, in_a_hurry
 from .test_calls import HTTP, TCP, at, many, pods_of
 
 
@@ -22,7 +20,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def asked(cluster: LiveCluster, seconds: float = -1) -> None:
-    await_rules(cluster, cluster.expected, pods_of(cluster), time.monotonic() + seconds)
+    await_rules(cluster, cluster.expected, pods_of(cluster), CLOCK.monotonic() + seconds)
 
 
 def failure(cluster: LiveCluster) -> str:
@@ -77,23 +75,26 @@ def test_a_call_that_must_pass_and_can_not_is_told_with_the_side_that_refuses_it
 
 
 class Lagging(LiveCluster):
-    """A cluster where one of nodeapp's Envoys has not heard of the policies."""
+    """A cluster where one app's last Envoy has not heard of the policies."""
+
+    app = ""
 
     def _admin(self, namespace: str, pod: str, path: str) -> object:
-        kept = self.let_in
-        if pod == "nodeapp-3":
-            self.let_in = set()
+        kept = self.led, self.let_in
+        if pod == f"{self.app}-3":
+            self.led, self.let_in = set(), set()
         try:
             return super()._admin(namespace, pod, path)
         finally:
-            self.let_in = kept
+            self.led, self.let_in = kept
 
 
-def test_every_replicas_rules_count() -> None:
+@pytest.mark.parametrize(("app", "says"), [("nodeapp", "does not let"), ("pythonapp", "knows no way to nodeapp")])
+def test_every_replicas_rules_count_on_both_sides(app: str, says: str) -> None:
     cluster = Lagging(at(Stage.SMI).expected, replicas=3)
-    assert "pythonapp -> nodeapp: it must be let through, but the Envoy of pod nodeapp-3 does not let" in failure(
-        cluster
-    )
+    cluster.app = app
+    told = f"pythonapp -> nodeapp: it must be let through, but the Envoy of pod {app}-3 {says}"
+    assert told in failure(cluster)
 
 
 def test_rules_are_waited_for_and_only_those_that_were_wrong_are_asked_for_again() -> None:
