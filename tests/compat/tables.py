@@ -100,7 +100,7 @@ def _stage(row: dict[str, Any] | None) -> str:
     if "failed" in row:
         return f"fails: {row['failed']}"
     count, seconds = row["persistedInSeconds"]
-    denied = "the mesh refused" in row["verdict"]
+    denied = row["verdict"].startswith("no order arrived")
     return f"{'denied' if denied else 'flows'}, {count} in {seconds} s; {row['seconds']} s"
 
 
