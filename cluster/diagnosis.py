@@ -189,7 +189,7 @@ def look(cluster: Cluster, namespace: str) -> Seen:
     """Read a namespace; kinds that this user may not read count as empty."""
     found = parallel(partial(_readable, cluster, path.format(namespace)) for path in _PATHS.values())
     objects = dict(zip(_PATHS, found, strict=True))
-    if any(_conditions(pod, "PodScheduled", "False") for pod in objects["Pod"]):
+    if any(conditions(pod, "PodScheduled", "False") for pod in objects["Pod"]):
         # There may be thousands, and who waits looks again and again.
         objects["Node"] = _readable(cluster, _NODES)
     return Seen(events=sorted(objects.pop("Event"), key=_last_time), objects=objects)
@@ -256,7 +256,7 @@ def pod_findings(pod: Object, events: Sequence[Object], words: Words, nodes: Seq
     if status.get("phase") == "Failed" and status.get("reason"):
         # Turned away by its node, or evicted.
         return [_finding(name, status["reason"], status.get("message", ""))]
-    if unscheduled := _conditions(pod, "PodScheduled", "False"):
+    if unscheduled := conditions(pod, "PodScheduled", "False"):
         return [_unscheduled(pod, unscheduled[0], about, nodes)]
     troubled = [container for container in statuses(pod) if not _is_well(container)]
     found = [_container_finding(pod, container, about, words) for container in troubled]
@@ -353,13 +353,13 @@ def workload_findings(seen: Seen) -> list[Finding]:
             _finding(
                 f"Job {job['metadata']['name']}", one.get("reason", "Failed"), one.get("message", ""), certain=True
             )
-            for one in _conditions(job, "Failed", "True")
+            for one in conditions(job, "Failed", "True")
         ]
     for deployment in seen.objects.get("Deployment", ()):
         name = f"Deployment {deployment['metadata']['name']}"
         found += [
             _finding(name, one.get("reason", "NotProgressing"), one.get("message", ""))
-            for one in _conditions(deployment, "Progressing", "False")
+            for one in conditions(deployment, "Progressing", "False")
         ]
     return found
 
@@ -390,7 +390,7 @@ def _refusals(kind: str, workload: Object, events: Sequence[Object]) -> list[Fin
     """Why the API server does not let a workload make its pods."""
     own = _about(events, kind, workload)
     about = [event for event in own if event.get("reason") == "FailedCreate"]
-    told = [one.get("message", "") for one in _conditions(workload, "ReplicaFailure", "True")]
+    told = [one.get("message", "") for one in conditions(workload, "ReplicaFailure", "True")]
     if latest := _latest(own, "FailedCreate", "SuccessfulCreate"):
         told += [latest.get("message", "")] if latest["reason"] == "FailedCreate" else []
     if not told:
@@ -509,9 +509,10 @@ def _finding(name: str, reason: str, message: str, *, certain: bool = False, las
     return Finding(object=name, reason=reason, message=message, certain=certain, lasting=lasting)
 
 
-def _conditions(owner: Object, kind: str, status: str) -> list[Object]:
-    conditions = owner.get("status", {}).get("conditions") or []
-    return [one for one in conditions if one.get("type") == kind and one.get("status") == status]
+def conditions(owner: Object, kind: str, status: str) -> list[Object]:
+    """An object's conditions of a type and a status."""
+    found = owner.get("status", {}).get("conditions") or []
+    return [one for one in found if one.get("type") == kind and one.get("status") == status]
 
 
 def _about(events: Sequence[Object], kind: str, owner: Object) -> list[Object]:

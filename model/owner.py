@@ -41,6 +41,11 @@ class Owner:
         """The mark, as labels."""
         return {STACK_LABEL: self.mark}
 
+    @property
+    def query(self) -> dict[str, str]:
+        """What a list is asked with to hold only what carries the mark."""
+        return {"labelSelector": f"{STACK_LABEL}={self.mark}"}
+
     def owns(self, metadata: Mapping[str, Any]) -> bool:
         """Whether an object with this metadata carries the mark."""
         return mark_of(metadata) == self.mark

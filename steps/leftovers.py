@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from cluster.client import Cluster
 from cluster.progress import say
-from model.owner import STACK_LABEL, Owner
+from model.owner import Owner
 
 # The provider's annotation of what it has named itself.
 AUTONAMED: Final = "pulumi.com/autonamed"
@@ -27,10 +27,10 @@ def remove_unused_secrets(cluster: Cluster, owner: Owner, namespaces: Iterable[s
         namespaces: Where all Deployments are as they are declared, with their latest pods ready.
     """
     for namespace in dict.fromkeys(namespaces):
-        core, query = f"/api/v1/namespaces/{namespace}", {"labelSelector": f"{STACK_LABEL}={owner.mark}"}
+        core = f"/api/v1/namespaces/{namespace}"
         named = [
             secret["metadata"]["name"]
-            for secret in cluster.items(f"{core}/secrets", query)
+            for secret in cluster.items(f"{core}/secrets", owner.query)
             if owner.made(secret["metadata"]) and (secret["metadata"].get("annotations") or {}).get(AUTONAMED) == "true"
         ]
         if not named:

@@ -14,11 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from cluster.client import Cluster, Object
+from cluster.diagnosis import conditions
 from cluster.kinds import CRDS, PATHS, namespaced_path
 from cluster.progress import say
 from model.arguments import RuntimeObjects
 from model.names import OSM_WEBHOOKS
-from model.owner import STACK_LABEL, Owner
+from model.owner import Owner
 from steps import definitions
 
 # A pod has thirty seconds to end.
@@ -129,7 +130,7 @@ def _stop(cluster: Cluster, namespace: str, owner: Owner) -> None:
 
     They would make again what is deleted here.
     """
-    selector = {"labelSelector": f"{STACK_LABEL}={owner.mark}"}
+    selector = owner.query
     bases = [f"/apis/apps/v1/namespaces/{namespace}/{plural}" for plural in ("deployments", "statefulsets")]
     running = [
         f"{base}/{item['metadata']['name']}"
@@ -168,7 +169,7 @@ def withdraw_unanswered(cluster: Cluster, owner: Owner) -> None:
     deleted, which would never go. Whoever makes them does so again when it starts.
     """
     for kind in OSM_WEBHOOKS:
-        for found in cluster.items(PATHS[kind], {"labelSelector": f"{STACK_LABEL}={owner.mark}"}):
+        for found in cluster.items(PATHS[kind], owner.query):
             if owner.made(found["metadata"]) and any(_is_unanswered(cluster, hook) for hook in found["webhooks"]):
                 say(f"nobody answers the webhooks of {found['metadata']['name']}, so that changes would be refused")
                 _delete_all(cluster, [f"{PATHS[kind]}/{found['metadata']['name']}"])
@@ -183,12 +184,7 @@ def _is_unanswered(cluster: Cluster, webhook: Object) -> bool:
     if not selector:
         return found is None
     pods = cluster.pods(service["namespace"], ",".join(f"{key}={value}" for key, value in selector.items()))
-    return not any(_is_ready(pod) for pod in pods)
-
-
-def _is_ready(pod: Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or []
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return not any(conditions(pod, "Ready", "True") for pod in pods)
 
 
 def _delete_all(cluster: Cluster, paths: Sequence[str]) -> None:

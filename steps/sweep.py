@@ -17,7 +17,7 @@ from cluster.kinds import preferred
 from cluster.progress import say
 from model.chart import BUILT_IN, CRD, WORKLOADS
 from model.names import FIELD_MANAGER
-from model.owner import STACK_LABEL, Owner, was_there_before
+from model.owner import Owner, was_there_before
 from steps.definitions import check_unused
 
 SECONDS: Final = 180
@@ -103,7 +103,7 @@ def left(cluster: Cluster, owner: Owner) -> Iterator[Left]:
         if resource.kind in FOLLOWERS or not {"list", "delete"} <= set(resource.verbs):
             continue
         try:
-            items = cluster.items(resource.path(), {"labelSelector": f"{STACK_LABEL}={owner.mark}"})
+            items = cluster.items(resource.path(), owner.query)
         except ApiError as error:
             if error.status in (403, 404, 405):
                 continue

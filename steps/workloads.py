@@ -14,7 +14,7 @@ from cluster.retrying import try_again
 from cluster.waiting import Workload, await_ready
 from model import names
 from model.exclusions import taken_out
-from model.owner import STACK_LABEL, Owner
+from model.owner import Owner
 
 
 def await_workloads(
@@ -44,7 +44,7 @@ def await_workloads(
 
 def control_plane(cluster: Cluster, owner: Owner, namespace: str) -> list[Workload]:
     """The workloads of the stack's in a namespace."""
-    query = {"labelSelector": f"{STACK_LABEL}={owner.mark}"}
+    query = owner.query
     return [
         Workload(kind=kind, namespace=namespace, name=item["metadata"]["name"], serves=True)
         for kind in ("Deployment", "StatefulSet")

@@ -6,7 +6,7 @@ from typing import Final
 
 from cluster.client import Cluster
 from model.drift import of_object
-from model.owner import STACK_LABEL, Owner
+from model.owner import Owner
 
 # The kinds of SMI objects that this project makes, with where they live.
 POLICY_PATHS: Final = {
@@ -22,7 +22,7 @@ def policies(cluster: Cluster, namespace: str, owner: Owner) -> dict[str, list[s
     Returns:
         By ``Kind/namespace/name``, what others have written into what it says, as ``manager (fields)``.
     """
-    label = {"labelSelector": f"{STACK_LABEL}={owner.mark}"}
+    label = owner.query
     return {
         f"{kind}/{namespace}/{item['metadata']['name']}": [
             f"{edit.manager} ({', '.join(fields)})"
