@@ -228,3 +228,7 @@ def test_it_looks_again_until_it_is_there(monkeypatch: pytest.MonkeyPatch) -> No
     webhook = cluster.objects.pop(WEBHOOK)
     monkeypatch.setattr("steps.injector.time.sleep", lambda _: cluster.objects.setdefault(WEBHOOK, webhook))
     assert awaited(cluster, seconds=60)["injector"] == "dapr-sidecar-injector"
+
+
+def test_an_injector_without_pods_is_none_though_it_is_registered() -> None:
+    assert "0 of 0 of its pods are ready" in problem(Dapr(replicas=0))

@@ -517,10 +517,11 @@ def test_a_pod_that_is_not_ready_answers_nobody() -> None:
     [
         (THEIRS, {}),
         ({}, {}),
+        ({**OURS, "managedFields": [{"manager": "kubectl-create"}]}, {}),
         (OURS, {"failurePolicy": "Ignore"}),
         (OURS, {"clientConfig": {"url": "https://elsewhere.example"}}),
     ],
-    ids=["another stack's", "nobody's", "one that refuses nothing", "one that is no Service's"],
+    ids=["another stack's", "nobody's", "a copy", "one that refuses nothing", "one that is no Service's"],
 )
 def test_what_is_not_the_stacks_or_does_no_harm_stays_unanswered(
     metadata: dict[str, Any], hook: dict[str, Any]
