@@ -2,8 +2,9 @@
 SHELL := /bin/bash -o pipefail
 PYTHON := .venv/bin/python
 LAB := $(PYTHON) -m lab
-# What only looks at its own cluster is tested on two of them side by side.
-SECOND_LAB := DAPR_OSM_LAB_NUMBER=2 $(LAB)
+# Tests wait most of their time for a cluster of their own, so there are several side by side while they run.
+LABS ?= 3
+OTHER_LABS = for number in $$(seq 2 $(LABS)); do DAPR_OSM_LAB_NUMBER=$$number $(LAB)
 # What needs nothing but Python; a file's tests stay together, for they share what they look at.
 FAST := -m "not engine and not lab and not lab_lifecycle and not releases" -n auto --dist loadfile
 # A refresh and a destroy run the program too, whose checks refuse another cluster before anything is touched.
@@ -105,11 +106,11 @@ lab: venv ## Start the lab: a real single-node Kubernetes cluster on this machin
 	@$(LAB) start
 
 lab-stop: venv ## Stop the lab and keep the cluster's data
-	@$(SECOND_LAB) stop
+	@$(OTHER_LABS) stop || exit; done
 	@$(LAB) stop
 
 lab-down: venv ## Stop the lab and remove all of it but the build cache
-	@$(SECOND_LAB) remove
+	@$(OTHER_LABS) remove || exit; done
 	@$(LAB) remove
 
 lab-status: venv ## Show what of the lab runs
@@ -161,9 +162,9 @@ e2e: venv ## Run the tests on the lab: the walkthrough, forwards and back (start
 test: unit ## Run the tests, cheap ones first, then on the lab, which is started here (not: releases, compat, faults)
 	@$(LAB) start
 	@$(LAB) down # the tests' stacks need the cluster to themselves
-	@$(SECOND_LAB) start
+	@$(OTHER_LABS) start || exit; done
 	@$(PYTHON) -m pytest -m "(engine or lab) and not lab_lifecycle and not releases" --durations=25 \
-		-n 2 --dist loadfile --no-loadscope-reorder --lab-each; code=$$?; $(SECOND_LAB) stop; exit $$code
+		-n $(LABS) --dist loadfile --no-loadscope-reorder --lab-each; code=$$?; $(OTHER_LABS) stop; done; exit $$code
 
 releases: venv ## Run the tests of other Dapr releases than the default, and of the ways between them (10 minutes)
 	@$(LAB) start

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from environments import ORDER
+from model.helm_values import at
 from model.stage import Stage
 from model.versions import DAPR_RELEASES
 from settings import PROJECT, declared_defaults
@@ -212,7 +213,7 @@ def _images(source: Values, target: Values, names: tuple[str, str]) -> Iterator[
         if not image.is_pinned:
             yield f"{told}: {names[0]} names no version ({given}), so none is moved"
             continue
-        there = _at(target, path)
+        there = at(target, path)
         if there is None and path[0] == "apps":
             yield f"{told}: {names[1]} does not name it"
             continue
@@ -234,16 +235,9 @@ def _named(config: Values) -> Iterator[tuple[Path, str]]:
     if isinstance(apps, Mapping):
         paths += [("apps", str(app), "image") for app in apps]
     for path in paths:
-        found = _at(config, path)
+        found = at(config, path)
         if isinstance(found, str) and found:
             yield path, found
-
-
-def _at(config: Values, path: Path) -> Any:
-    found: Any = config
-    for part in path:
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
 
 
 def _differences(source: Values, target: Values, moves: Sequence[Move]) -> Iterator[str]:
@@ -278,10 +272,10 @@ def check_verified(source: Values, outputs: Values, *, name: str, result: str, d
         if there[key] != value
     ]
     reasons += [
-        f"{name} is deployed with {'.'.join(path)} {_at(deployed, path)}, and its file says {image}. Deploy it first"
+        f"{name} is deployed with {'.'.join(path)} {at(deployed, path)}, and its file says {image}. Deploy it first"
         for path, image in _named(source)
         # Of settings with a secret in them Pulumi's history says nothing.
-        if path[0] in deployed and _at(deployed, path) != image
+        if path[0] in deployed and at(deployed, path) != image
     ]
     findings = outputs.get("verification")
     if result != "succeeded":

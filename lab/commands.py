@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lab.errors import LabError
+
+
+def heed_interrupts() -> None:
+    """Have the programs that are started from here heed SIGINT, although this one was told not to.
+
+    A shell tells that to what it runs in the background, and whatever is started there inherits it. Pulumi ends its
+    plugins by SIGINT, though, and waits five seconds for each that does not heed it.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def tail(path: Path, lines: int = 15) -> str:

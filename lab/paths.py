@@ -7,7 +7,7 @@ Four places, each with its own lifetime:
 - the data of one cluster of this machine, kept by `stop` and removed by `remove`,
 - the runtime folder, emptied at each start as a reboot would do.
 
-A machine has one lab, unless `DAPR_OSM_LAB_NUMBER` names a further one: tests that wait most of their time run on two.
+A machine has one lab, unless `DAPR_OSM_LAB_NUMBER` names a further one: tests wait half of their time, so several run.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lab.cache import Entry
-from lab.commands import output
+from lab.commands import heed_interrupts, output
 from lab.console import say
 from lab.errors import LabError
 from lab.node import passphrase
@@ -151,4 +151,5 @@ def run(paths: Paths, arguments: Sequence[str]) -> int:
     argv = [str(paths.bin / "pulumi"), *with_config_file(arguments, prepare(paths))]
     env = {name: value for name, value in os.environ.items() if name not in LOUDER}
     env |= environment(paths) | {"PULUMI_STACK": STACK}
+    heed_interrupts()
     return subprocess.run(argv, cwd=paths.checkout, env=env, check=False).returncode  # noqa: S603 - the user's command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -335,6 +336,16 @@ def _scalar(value: Any) -> str:
     if isinstance(value, str) and "\n" in value:
         # YAML's plain way of quoting it would take several lines, of which the later ones had no sign.
         return json.dumps(value, ensure_ascii=False)
+    return _word(value) if isinstance(value, str) else _dumped(value)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _word(text: str) -> str:
+    # A plan has the same keys over and over, and YAML takes most of a review's time.
+    return _dumped(text)
+
+
+def _dumped(value: Any) -> str:
     text = yaml.safe_dump(value, width=10**9, allow_unicode=True, default_flow_style=True).strip()
     return text.removesuffix("\n...").strip()
 

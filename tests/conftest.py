@@ -9,13 +9,14 @@ from typing import Any, Final
 
 import pytest
 
+from lab.commands import heed_interrupts
 from lab.paths import NUMBER_VARIABLE
 
 TESTS: Final = Path(__file__).parent
 # Folders, cheapest first; one that is not named comes after the fast ones.
 ORDER: Final = ("unit", "graph", "apps", "command_provider", "engine", "lab", "e2e")
-# Among the last, which are several minutes each, the longest come first, so that processes end at about the same time.
-LONGEST_FIRST: Final = ("test_walkthrough", "test_other_ways", "test_safe", "test_own_apps", "test_users")
+# Among the last, which take minutes each, the longest come first: processes end at about the same time then.
+LONGEST_FIRST: Final = ("walkthrough", "other_ways", "safe", "own_apps", "users", "faults")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -25,7 +26,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _cost(item: pytest.Item) -> tuple[float, int]:
     folder = item.path.relative_to(TESTS).parts[0]
-    name = item.path.stem
+    name = item.path.stem.removeprefix("test_")
     return (
         float(ORDER.index(folder)) if folder in ORDER else ORDER.index("graph") + 0.5,
         LONGEST_FIRST.index(name) if name in LONGEST_FIRST else len(LONGEST_FIRST),
@@ -39,6 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give this process its lab: the first one has the lab that everybody has."""
+    heed_interrupts()
     worker = getattr(config, "workerinput", None)
     if worker and config.getoption("--lab-each"):
         os.environ[NUMBER_VARIABLE] = str(int(worker["workerid"].removeprefix("gw")) + 1)

@@ -25,7 +25,7 @@ def diagram(expected: Expectation, seen: Mapping[str, str]) -> str:
     drawn += [Line(source=call.source, destination=call.destination) for call in others]
     left = len(drawn) - MOST_LINES
     picture = flowchart({app.name: "" for app in expected.apps}, drawn[:MOST_LINES])
-    return f"{picture}\n  %% {left} calls more are not drawn" if left > 0 else picture
+    return f"{picture}\n  %% not drawn: {left} more" if left > 0 else picture
 
 
 def _arrow(call: Call) -> str:

@@ -128,4 +128,4 @@ def _names(expected: Expectation, call: Call) -> tuple[str, str]:
 
 def _told(found: Sequence[Wrong]) -> list[str]:
     rest = len(found) - MOST_PAIRS
-    return [*map(str, found[:MOST_PAIRS]), *([f"and {rest} calls more"] if rest > 0 else [])]
+    return [*map(str, found[:MOST_PAIRS]), *([f"and {rest} more"] if rest > 0 else [])]

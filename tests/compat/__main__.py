@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from lab.commands import heed_interrupts
 from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
 from tests.compat import measure, tables
 from tests.compat.gap import now
@@ -34,6 +35,7 @@ ROWS: Final[dict[str, Callable[[], dict[str, Any]]]] = {
 
 def main(arguments: list[str]) -> int:
     """Measure and write; the exit code."""
+    heed_interrupts()
     parser = argparse.ArgumentParser(prog="python -m tests.compat", description=__doc__)
     parser.add_argument("--again", action="append", default=[], choices=list(ROWS), metavar="ROW")
     parser.add_argument("--only", action="append", default=[], choices=list(ROWS), metavar="ROW")

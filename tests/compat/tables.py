@@ -27,7 +27,8 @@ HEAD: Final = """\
 # What was measured of Dapr's releases in the mesh
 
 Made by `make compat` on the lab, on two cores; not written by hand. A run measures the rows that are missing;
-`make compat ARGS="--again 'release {default}'"` that one anew as well. Seconds are of one run each.
+`make compat ARGS="--again 'release {default}'"` that one anew as well. Seconds are of one run
+each, with other work beside it.
 
 """
 

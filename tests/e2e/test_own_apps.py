@@ -192,7 +192,7 @@ def test_without_egress_the_minimal_exclusions_are_what_daprd_dials(team: Stack,
     assert traffic.get("outboundIPRangeExclusionList", []) == []
     for pod in kubectl.living_pods("hello", "python"):
         assert pod["metadata"]["annotations"][OUTBOUND_PORTS] == "443"
-    assert kubectl.persisted(6, namespace="hello") >= 3
+    assert kubectl.persisted(6, namespace="hello", least=3) >= 3
     assert invoke(kubectl, "checkout", "stock")[0] == 200
 
 

@@ -211,8 +211,9 @@ def test_an_error_is_quoted() -> None:
 
 def test_every_scenario_renders_in_every_level_with_its_blocks_closed() -> None:
     for name, make in streams.SCENARIOS.items():
+        one = reviewed(make())
         for level in Level:
-            text = shown(make(), level)
+            text = rendered([one], level)
             assert len(re.findall(r"^```", text, re.MULTILINE)) % 2 == 0, name
             assert text.count("<details>") == text.count("</details>"), name
             assert "4dabf18193072939515e22adb298388d" not in text, name

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
+import urllib3.util.retry
 
 from review.markdown import MARKER
 from review.post import Api, Forge, GitHub, GitLab, PostError, post
@@ -18,6 +21,14 @@ BODY = f"{MARKER}\n\nnew"
 def fake(request: pytest.FixtureRequest) -> Iterator[FakeForge]:
     with serving(request.param) as forge:
         yield forge
+
+
+@pytest.fixture(autouse=True)
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses before something was asked again, none of which takes time."""
+    made: list[float] = []
+    monkeypatch.setattr(urllib3.util.retry, "time", SimpleNamespace(sleep=made.append, time=time.time))
+    return made
 
 
 def reached(fake: FakeForge) -> Forge:
@@ -116,18 +127,29 @@ def test_a_comment_is_written_over_again_where_the_api_was_away(fake: FakeForge)
 
 @pytest.mark.parametrize("status", [403, 429])
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_where_the_api_asks_to_wait_the_review_does(fake: FakeForge, method: str, status: int) -> None:
+def test_where_the_api_asks_to_wait_the_review_does(
+    fake: FakeForge, method: str, status: int, pauses: list[float]
+) -> None:
     fake.answers[method] = [status]
-    fake.wait = "1"
+    fake.wait = "7"
     assert post(reached(fake), BODY) == "created"
+    assert pauses == [7]
     assert list(fake.bodies().values()) == [BODY], "once"
     assert len(fake.sent(method)) == 2
 
 
-def test_an_api_that_goes_on_asking_to_wait_is_told_as_that(fake: FakeForge) -> None:
+def test_an_api_that_goes_on_asking_to_wait_is_told_as_that(fake: FakeForge, pauses: list[float]) -> None:
     fake.answers["GET"] = [429] * 9
     with pytest.raises(PostError, match="429.*run it again later"):
         post(reached(fake), BODY)
+    assert sum(pauses) == 3, "a job has better things to do"
+
+
+def test_no_job_waits_longer_than_two_minutes_because_an_api_asks_it_to(fake: FakeForge, pauses: list[float]) -> None:
+    fake.answers["GET"] = [429]
+    fake.wait = "86400"
+    assert post(reached(fake), BODY) == "created"
+    assert pauses == [120]
 
 
 def test_no_redirect_takes_the_token_elsewhere(fake: FakeForge) -> None:

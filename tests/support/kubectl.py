@@ -69,22 +69,36 @@ class Kubectl:
         pods = self.items("pods", "-n", namespace, "-l", f"app={app}")
         return [pod for pod in pods if not pod["metadata"].get("deletionTimestamp")]
 
-    def persisted(self, seconds: float, namespace: str = "dapr-test") -> int:
-        """Watch nodeapp's log for so long; how many orders it persisted meanwhile."""
-        return self._logged(r"^Successfully persisted state for Order ID: \d+$", seconds, namespace)
+    def persisted(self, seconds: float, namespace: str = "dapr-test", *, least: int | None = None) -> int:
+        """Watch nodeapp's log for so long; how many orders it persisted meanwhile.
+
+        Args:
+            seconds: How long, or how long at most.
+            namespace: Where nodeapp is.
+            least: With so many, nothing more is waited for.
+        """
+        return self._logged(r"Successfully persisted state for Order ID: \d+$", seconds, namespace, least)
 
     def received(self, seconds: float, namespace: str = "dapr-test") -> int:
         """Watch nodeapp's log for so long; how many orders came to it meanwhile, whatever became of them."""
-        return self._logged(r"^Got a new order! Order ID: \d+$", seconds, namespace)
+        return self._logged(r"Got a new order! Order ID: \d+$", seconds, namespace, None)
 
-    def _logged(self, pattern: str, seconds: float, namespace: str) -> int:
-        start = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        time.sleep(seconds)
-        count = 0
-        for pod in self.living_pods(namespace, "node"):
-            log = self.run("logs", "-n", namespace, pod["metadata"]["name"], "-c", "node", f"--since-time={start}")
-            count += len(re.findall(pattern, log, re.MULTILINE))
-        return count
+    def _logged(self, pattern: str, seconds: float, namespace: str, least: int | None) -> int:
+        # As the container runtime writes it before each line; it is this machine's clock, too.
+        start = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        end = time.monotonic() + seconds
+        while True:
+            time.sleep(max(0.0, end - time.monotonic()) if least is None else 0.5)
+            count = 0
+            for pod in self.living_pods(namespace, "node"):
+                lines = self.run(
+                    *("logs", "-n", namespace, pod["metadata"]["name"], "-c", "node"),
+                    *("--timestamps", f"--since-time={start}"),
+                ).splitlines()
+                stamped = [line.partition(" ") for line in lines]
+                count += sum(stamp >= start and re.match(pattern, text) is not None for stamp, _, text in stamped)
+            if (least is not None and count >= least) or time.monotonic() >= end:
+                return count
 
     def log_of(self, app: str, container: str, seconds: int, namespace: str = "dapr-test") -> str:
         """What a container of each of an app's living pods has printed in the last seconds."""

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.commands import heed_interrupts
+
 Row = dict[str, Any]
 
 
 def asked(prog: str, description: str | None, arguments: list[str]) -> argparse.Namespace:
     """Which rows are asked for: ``--again``, ``--only``, both by the beginning of a name, or the ``--table`` alone."""
+    heed_interrupts()
     parser = argparse.ArgumentParser(prog=prog, description=description)
     parser.add_argument("--again", action="append", default=[], metavar="ROW")
     parser.add_argument("--only", action="append", default=[], metavar="ROW")

@@ -436,8 +436,9 @@ def test_who_may_not_look_at_what_a_cluster_is_known_by_is_told_what_to_ask_for(
         cluster.uid()
 
 
+@pytest.mark.parametrize(("method", "timeout"), [("GET", "REQUEST_TIMEOUT"), ("POST", "CHANGE_TIMEOUT")])
 def test_a_server_that_says_nothing_is_given_up(
-    cluster: Cluster, server: ApiServer, monkeypatch: pytest.MonkeyPatch
+    method: str, timeout: str, cluster: Cluster, server: ApiServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     released = threading.Event()
 
@@ -446,9 +447,9 @@ def test_a_server_that_says_nothing_is_given_up(
         return Told()
 
     server.answer = wait
-    monkeypatch.setattr(client_module, "REQUEST_TIMEOUT", 0.05)
+    monkeypatch.setattr(client_module, timeout, 0.05)
     with pytest.raises(OperationError, match="timed out"):
-        cluster.request("POST", "/x", body={})
+        cluster.request(method, "/x", body=None if method == "GET" else {})
     released.set()
 
 

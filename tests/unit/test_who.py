@@ -117,4 +117,4 @@ def test_a_long_list_of_wrong_calls_is_cut_short() -> None:
     cluster.led.clear()
     message = failure(cluster)
     assert len(message.splitlines()) == 1 + who.MOST_PAIRS + 1
-    assert message.endswith(f"and {12 * 11 - who.MOST_PAIRS} calls more")
+    assert message.endswith(f"and {12 * 11 - who.MOST_PAIRS} more")
