@@ -98,9 +98,14 @@ status: venv ## Show how the stack is doing, from the cluster alone: ARGS="--wat
 bugreport: venv ## Write one archive with all that helps to understand the stack, without secrets. CLUSTER=current: on your own
 	@$(if $(filter current,$(CLUSTER)),,eval "$$($(LAB) env)" &&) $(PYTHON) -m bugreport $(NAMED) $(ARGS)
 
-verify: venv ## Verify the lab's stack again, whatever has changed
+verify: venv ## Verify the lab's stack again, whatever has changed. CLUSTER=current: your own
+ifeq ($(CLUSTER),current)
+	@expectation="$$($(OWN) stack output expectation)" && \
+		OPERATION_CONTEXT="$(CONTEXT)" $(PYTHON) -m steps verify <<< "$$expectation"
+else
 	@expectation="$$($(LAB) pulumi -- stack output expectation)" && \
 		KUBECONFIG="$$($(LAB) kubeconfig)" $(PYTHON) -m steps verify <<< "$$expectation"
+endif
 
 lab: venv ## Start the lab: a real single-node Kubernetes cluster on this machine
 	@$(LAB) start

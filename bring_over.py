@@ -191,6 +191,18 @@ def _context() -> str | None:
     return next(filter(None, said), None)
 
 
+def _keep(backup: Path, text: str) -> None:
+    """Write a file that only this user may read; without it nothing is begun."""
+    try:
+        backup.touch(mode=0o600)
+        backup.write_text(text)
+    except OSError as error:
+        raise OperationError(
+            f"the old state can't be kept in {backup.absolute()}: {error.strerror}. Nothing was touched. Run it from a "
+            "folder that can be written to and has room."
+        ) from error
+
+
 def main(arguments: Sequence[str]) -> int:
     """Bring the selected stack over; its exit code."""
     try:
@@ -199,8 +211,7 @@ def main(arguments: Sequence[str]) -> int:
         state: State = json.loads(text)
         name = _pulumi("stack", "--show-name").strip().rpartition("/")[2]
         backup = Path(f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}.state.json")
-        backup.touch(mode=0o600)
-        backup.write_text(text)
+        _keep(backup, text)
         count = bring_over(Cluster.connect(context), state, Owner(stack=name))
         _pulumi("stack", "import", stdin=json.dumps(without_resources(state)))
     except OperationError as error:

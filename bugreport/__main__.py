@@ -43,7 +43,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        print(f"error: {error.filename}: {error.strerror}", file=sys.stderr)
+        # A full disk is told without a file's name.
+        print(f"error: {error.filename or 'the report'}: {error.strerror}", file=sys.stderr)
         return 1
 
 

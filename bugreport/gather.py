@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -180,7 +181,8 @@ def _lean(item: Object) -> Object:
 
 
 def _as_yaml(items: Sequence[Any]) -> str:
-    return yaml.safe_dump_all(items, sort_keys=False, allow_unicode=True, width=120)
+    # Never folded: a secret of several words would not be found over two lines, and cost the whole file.
+    return yaml.safe_dump_all(items, sort_keys=False, allow_unicode=True, width=sys.maxsize)
 
 
 def _events(objects: dict[str, list[Object]]) -> Iterator[tuple[str, str]]:

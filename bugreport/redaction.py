@@ -19,7 +19,6 @@ from cryptography import x509
 
 from cluster.client import Object
 from model.leaks import PUBLIC, SHORTEST, decodings, forms, guard, is_named
-from model.telling import TELLING
 
 GONE: Final = "[secret]"
 # Secrets of OSM's with an Envoy's first configuration: of that only the keys are secret, the rest every Envoy tells.
@@ -34,18 +33,41 @@ CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFI
 # How base64 of "-----BEGIN" begins.
 ENCODED_PEM: Final = re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/_=-]+")
 JSON_WEB_TOKEN: Final = re.compile(r"\beyJ[A-Za-z0-9_-]{6,}\.[A-Za-z0-9_-]{6,}(\.[A-Za-z0-9_-]*)?")
+# Those of GitHub, GitLab, Slack and Pulumi say by their beginning what they are.
+ISSUED: Final = re.compile(r"\b(?:(?:gh[opsu]_|github_pat_|glpat-|xox[abeprs]-)[A-Za-z0-9_-]{10,}|pul-[0-9a-f]{40}\b)")
 BEARER: Final = re.compile(r"\b(bearer\s+)[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
 AUTHORIZATION: Final = re.compile(
     r"(authorization[\"']?\s*[:=]\s*[\"']?(?:(?:bearer|basic|digest|negotiate)\s+)?)[^\s\"',]+", re.IGNORECASE
 )
-IN_ADDRESS: Final = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^\s/@\"']*:[^\s/@\"']+@", re.IGNORECASE)
+# What is fetched by its digest has no user.
+IN_ADDRESS: Final = re.compile(
+    r"(\b[a-z][a-z0-9+.-]*://)(?:[^\s/@\"']*:[^\s/\"']+|[^\s/?#:\"'<>]+)@(?!sha256:)", re.IGNORECASE
+)
+COOKIE: Final = re.compile(r"(\bcookie[\"']?\s*[:=]\s*[\"']?)[^\n\"']+", re.IGNORECASE)
 # Redis's own words for its password.
 REDIS: Final = re.compile(r"\b((?:requirepass|masterauth)\s+)(\"(?:\\.|[^\"\\])*\"|\S+)", re.IGNORECASE)
+# Names that speak of a secret: more than the policies know, for here a word too many costs nothing.
+NAME: Final = (
+    r"(?:(?:password|passwd|passphrase|secret|token|credential|(?:api|private|access|account|encryption|signing|hmac)[-_]?key"
+    r"|key-data)s?"
+    r"|requirepass|masterauth|(?<![a-z])(?:pass|pwd|auth|sig))"
+)
+SPEAKING: Final = re.compile(rf"({NAME}|authorization|cookie)$", re.IGNORECASE)
+# A text inside another one has backslashes before its quotes.
+QUOTE: Final = r"(?:\\*[\"'])?"
+VALUE: Final = r"(\\+\"[^\"\\]+\\+\"|\"(?:\\.|[^\"\\])+\"|'[^']+'|[^\s,;&\"'{}\[\]()<>]+)"
+# The value stands behind its name or below it: alone, in a block or a list, or as its `value`; another name is none.
 ASSIGNED: Final = re.compile(
-    r"(\b[\w.-]*(?:password|passwd|passphrase|secret|token|credential|api[-_]?key|private[-_]?key|access[-_]?key|key-data)s?"
-    r"[\"']?\s*[:=]\s*)(\"(?:\\.|[^\"\\])+\"|'[^']+'|[^\s,;&\"'{}\[\]()<>]+)",
+    rf"(\b[\w.-]*{NAME}{QUOTE}\s*[:=](?:\s{{0,99}}\{{?\s{{0,99}}{QUOTE}value{QUOTE}\s*[:=]\s*|[ \t]*[|>][-+]?\s+|[ \t]*"
+    rf"|[ \t]*\r?\n[ \t]*(?:-[ \t]+|(?!-[ \t]))(?![\w.-]+{QUOTE}:\s))){VALUE}",
     re.IGNORECASE,
 )
+# A pair of a name and its value, as containers are given them.
+PAIRED: Final = re.compile(
+    rf"(\bname{QUOTE}\s*:\s*{QUOTE}[\w.-]*{NAME}{QUOTE}\s{{0,99}},?\s{{0,99}}{QUOTE}value{QUOTE}\s*:\s*){VALUE}",
+    re.IGNORECASE,
+)
+FLAG: Final = re.compile(rf"((?<!\S)--?[\w.-]*{NAME}[ \t]+)(\"[^\"]+\"|'[^']+'|[^\s\"'-]\S*)", re.IGNORECASE)
 # What nobody thought up: long, of letters and digits, without a sign that words or names have between them.
 RANDOM: Final = re.compile(r"(?<![\w+/-])(?=[A-Za-z+/_-]*\d)(?=[\d+/_-]*[A-Za-z])[A-Za-z0-9+/_-]{16,}(?![\w+/-])")
 # Values that say nothing of a secret.
@@ -88,7 +110,7 @@ class Redaction:
         if isinstance(item, Mapping):
             return self._mapping(item)
         if isinstance(item, list):
-            return [self.object(inner) for inner in item]
+            return [self._argument(before, one) for before, one in zip(["", *item], item, strict=False)]
         return self.text(item) if isinstance(item, str) else item
 
     def _mapping(self, item: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,36 +123,60 @@ class Redaction:
             elif is_named(item, key):
                 self.learn([value])
                 found[key] = self._gone("values under a name that speaks of a secret")
-            elif isinstance(value, str) and value and TELLING.search(str(key)):
-                found[key] = self._gone("values under a name that speaks of a secret")
+            elif SPEAKING.search(str(item.get("name", "") if key == "value" else key)):
+                found[key] = self._masked(str(key), value)
             else:
                 found[key] = self.object(value)
         return found
+
+    def _argument(self, before: Any, item: Any) -> Any:
+        """A list's item, which may be what the flag before it is given."""
+        given = isinstance(before, str) and before.startswith("-") and SPEAKING.search(before)
+        if not given or not isinstance(item, str) or item.startswith("-"):
+            return self.object(item)
+        if is_named({"name": before, "value": item}, "value"):
+            self.learn([item])
+        return self._masked(before, item)
+
+    def _masked(self, key: str, value: Any) -> Any:
+        """What stands under a name that speaks of a secret; what only says where one is stays."""
+        if isinstance(value, list) and not key.lower().endswith("secrets"):
+            return [self._masked(key, one) for one in value]
+        if isinstance(value, Mapping):
+            inner = self.object(value)
+            return {**inner, "value": self._masked(key, value["value"])} if "value" in value else inner
+        if isinstance(value, bool) or not isinstance(value, str | int | float) or value == "":
+            return self.object(value)
+        return self._gone("values under a name that speaks of a secret")
 
     def text(self, text: str) -> str:
         """The same text without what is a secret by how it looks."""
         for pattern, what, kept in (
             (PRIVATE_KEY, "private keys", ""),
             (JSON_WEB_TOKEN, "tokens", ""),
+            (ISSUED, "tokens", ""),
             (AUTHORIZATION, "tokens", r"\1"),
             (BEARER, "tokens", r"\1"),
             (IN_ADDRESS, "credentials in addresses", r"\1"),
+            (COOKIE, "tokens", r"\1"),
             (REDIS, "passwords of Redis", r"\1"),
         ):
             end = "@" if pattern is IN_ADDRESS else ""
             text, count = pattern.subn(f"{kept}{GONE}{end}", text)
             self._count(what, count)
         text = ENCODED_PEM.sub(self._encoded, text)
-        return ASSIGNED.sub(self._assigned, text)
+        for pattern in (PAIRED, ASSIGNED, FLAG):
+            text = pattern.sub(self._assigned, text)
+        return text
 
     def _encoded(self, found: re.Match[str]) -> str:
         return self._gone("private keys") if "PRIVATE KEY" in _decoded(found[0]) else found[0]
 
     def _assigned(self, found: re.Match[str]) -> str:
-        value = found[2].strip("\"'")
-        if value.lower() in EMPTY:
+        value = _unquoted(found[2])
+        if not value or value.lower() in EMPTY:
             return found[0]
-        quote = found[2][0] if found[2][0] in "\"'" else ""
+        quote = found[2][: found[2].index(value)]
         return f"{found[1]}{quote}{self._gone('values under a name that speaks of a secret')}{quote}"
 
     def scrub(self, text: str) -> str:
@@ -177,10 +223,14 @@ def without_certificates(text: str) -> str:
     return ENCODED_PEM.sub(dropped, CERTIFICATE.sub(dropped, text))
 
 
+def _unquoted(value: str) -> str:
+    return value.strip("\"'" if value[0] != "\\" else "\\\"'")
+
+
 def inner(document: str) -> Iterator[str]:
     """The secrets inside a Secret's value that is a document: a client's configuration, a file of variables, a URL."""
-    for pattern in (ASSIGNED, REDIS):
-        yield from (found[2].strip("\"'") for found in pattern.finditer(document))
+    for pattern in (PAIRED, ASSIGNED, REDIS):
+        yield from (_unquoted(found[2]) for found in pattern.finditer(document))
     for found in IN_ADDRESS.finditer(document):
         yield found[0].removeprefix(found[1]).rstrip("@").partition(":")[2]
     yield from RANDOM.findall(document)

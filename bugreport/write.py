@@ -9,18 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bugreport.gather import Report
+from model.leaks import LeakError
 from settings import VERSION
 
 FIRST_PAGE = "README.md"
 
 
 def first_page(report: Report, *, name: str, at: str) -> str:
-    """What a reader should know of a report.
-
-    Raises:
-        LeakError: A secret would be in it.
-    """
-    return report.redaction.check(report.redaction.scrub("\n".join([*_first_page(report, name, at), ""])))
+    """What a reader should know of a report."""
+    try:
+        return report.redaction.check(report.redaction.scrub("\n".join([*_first_page(report, name, at), ""])))
+    except LeakError:
+        # Its words are like somebody's secret; that takes nothing away from the rest.
+        return "# Report on a stack\n\nThis page is left out, because a secret would have been left in it.\n"
 
 
 def _first_page(report: Report, name: str, at: str) -> Iterator[str]:
@@ -54,7 +55,7 @@ def _first_page(report: Report, name: str, at: str) -> Iterator[str]:
         yield ""
         yield "## What could not be read"
         yield ""
-        yield from (f"- {what}: {why}" for what, why in sorted(report.missing.items()))
+        yield from (f"- {what}: {report.redaction.text(why)}" for what, why in sorted(report.missing.items()))
 
 
 def contents(report: Report) -> list[tuple[str, int, int]]:
@@ -67,7 +68,7 @@ def contents(report: Report) -> list[tuple[str, int, int]]:
 
 def archive(report: Report, page: str, file: Path) -> None:
     """Write an archive that only this user may read."""
-    file.touch(mode=0o600)
+    _for_this_user(file)
     top = file.name.removesuffix(".tar.gz")
     with tarfile.open(file, "w:gz") as packed:
         for name, text in {FIRST_PAGE: page, **report.files}.items():
@@ -83,4 +84,11 @@ def folder(report: Report, page: str, where: Path) -> None:
     for name, text in {FIRST_PAGE: page, **report.files}.items():
         file = where / name
         file.parent.mkdir(parents=True, exist_ok=True)
+        _for_this_user(file)
         file.write_text(text)
+
+
+def _for_this_user(file: Path) -> None:
+    """Make a file that others can't read, also where one of that name is there already."""
+    file.touch(mode=0o600)
+    file.chmod(0o600)

@@ -23,6 +23,7 @@ from environments.runs import CHANGES, Cli, Look
 from environments.stack_files import StackFileError
 from model.owner import Owner
 from model.stage import Stage
+from preflight import stackfile
 from review.__main__ import STACKS, UsageError, reviewed_digest
 from review.__main__ import main as review
 from review.changes import Op, changes
@@ -31,7 +32,8 @@ from review.events import EventsError, Preview, parse
 from review.post import PostError
 from review.tools import ToolError
 from review.words import counted
-from settings import SettingsError
+from settings import PROJECT, SettingsError
+from settings.project import PROVIDER
 from steps.sweep import left
 
 # Exit codes beside 0; 2 is argparse's.
@@ -166,7 +168,7 @@ def _promote(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
         return 0
     path = stack_file(given.target)
     after = stack_files.changed(texts[1], found.moves, path.name)
-    stack_files.check(stack_files.config_of(after, path.name))
+    stack_files.check(after, path.name)
     print(stack_files.difference(texts[1], after, path.name))
     if not given.write:
         print(f"Nothing is written; --write writes it into {path.name}.", file=sys.stderr)
@@ -184,7 +186,10 @@ def _text(stack: str) -> str:
     path = stack_file(stack)
     if stack not in ORDER or not path.is_file():
         raise UsageError(f"{stack} is no environment here; there are {', '.join(ORDER)}, in this order")
-    return path.read_text(encoding="utf-8")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise StackFileError(f"{path.name} is no text in UTF-8: byte {error.start} is none of it") from None
 
 
 # --- previews ---------------------------------------------------------------------------------------------------
@@ -321,8 +326,9 @@ def _left(given: argparse.Namespace, environment: Mapping[str, str]) -> int:
 
 def left_on_cluster(stack: str, environment: Mapping[str, str]) -> list[str]:
     """Every object on the stack's cluster that carries its mark."""
-    config = stack_files.config_of(_text(stack), stack_file(stack).name) if stack_file(stack).is_file() else {}
-    access = find_access(environment, config.get("kubeContext"))
+    path = stack_file(stack)
+    config = stackfile.read(path).config if path.is_file() else {}
+    access = find_access(environment, config.get(f"{PROJECT}:kubeContext") or config.get(f"{PROVIDER}:context"))
     return [str(item) for item in left(Cluster(Transport(access, environment)), Owner(stack=stack))]
 
 

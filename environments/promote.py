@@ -151,6 +151,16 @@ def _effective(config: Values, key: str) -> Any:
     return declared_defaults().get(key) if given is None else given
 
 
+def _release(config: Values) -> str:
+    # Spaces around it matter to nobody else either.
+    return str(_effective(config, DAPR)).strip()
+
+
+def _is_on(flag: Any) -> bool:
+    # `pulumi config set` writes it as a text.
+    return str(flag).strip().lower() == "true"
+
+
 def _stage(
     source: Values, target: Values, names: tuple[str, str], wanted: Stage | None
 ) -> Iterator[Move | _Refused | str]:
@@ -191,7 +201,7 @@ def _skipped(now: Stage, after: Stage) -> str:
 
 
 def _dapr(source: Values, target: Values, names: tuple[str, str]) -> Iterator[Move | _Refused | str]:
-    after, now = str(_effective(source, DAPR)), str(_effective(target, DAPR))
+    after, now = _release(source), _release(target)
     newer, older = numbers(after), numbers(now)
     if newer is None or older is None:
         yield _Refused(f"{PROJECT}:{DAPR} is {after!r} in {names[0]} and {now!r} in {names[1]}: not both are versions")
@@ -202,7 +212,7 @@ def _dapr(source: Values, target: Values, names: tuple[str, str]) -> Iterator[Mo
         )
     elif newer > older:
         yield Move(path=(DAPR,), before=now, after=after)
-    if newer != older and after not in DAPR_RELEASES and not _effective(target, UNTRIED):
+    if newer != older and after not in DAPR_RELEASES and not _is_on(_effective(target, UNTRIED)):
         yield Move(path=(UNTRIED,), before=False, after=_effective(source, UNTRIED))
 
 
@@ -264,7 +274,7 @@ def check_verified(source: Values, outputs: Values, *, name: str, result: str, d
     """
     if not outputs:
         raise PromotionError(name, [f"nothing of {name} is deployed, so nothing is known to work. Deploy it first"])
-    wanted = {STAGE: str(_effective(source, STAGE)), DAPR: str(_effective(source, DAPR))}
+    wanted = {STAGE: str(_effective(source, STAGE)), DAPR: _release(source)}
     there = {STAGE: outputs.get("stage"), DAPR: (outputs.get("versions") or {}).get("dapr")}
     reasons = [
         f"{name} is deployed with {key} {there[key]}, and its file says {value}. Deploy it first"

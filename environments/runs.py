@@ -94,10 +94,12 @@ class Cli:
                 stdout=events,
             )
         print(done.stderr, end="", file=sys.stderr)
-        if done.returncode != 0 and into.stat().st_size == 0:
-            # It has ended before the engine began, and only said why: no such stack, say, or a wrong passphrase.
+        if done.returncode != 0 and _says_nothing(into):
+            # It has ended before the engine began, or soon after, and only said why: no such stack, say, a wrong
+            # passphrase, or a plugin that can't be started.
             said = done.stderr.strip() or f"pulumi has ended with exit code {done.returncode} and said nothing"
-            into.write_text(f"{json.dumps({'errorEvent': {'error': said}})}\n", encoding="utf-8")
+            with into.open("a", encoding="utf-8") as events:
+                events.write(f"{json.dumps({'errorEvent': {'error': said}})}\n")
         return done.returncode
 
     def up(self, stack: str) -> int:
@@ -168,3 +170,10 @@ class Cli:
     def _environment(self) -> dict[str, str]:
         # A refresh and a destroy run the program too, whose checks refuse another cluster before anything else.
         return {**self.environment, "PULUMI_RUN_PROGRAM": "true"}
+
+
+def _says_nothing(events: Path) -> bool:
+    """Whether a run has ended without an event that says how; one that was killed in the middle of an event has."""
+    text = events.read_text(encoding="utf-8", errors="replace")
+    told = ('"summaryEvent"', '"errorEvent"', '"severity":"error"')
+    return text[-1:] in ("", "\n") and not any(word in text for word in told)

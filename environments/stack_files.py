@@ -13,12 +13,12 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.util import load_yaml_guess_indent
 
 from environments.promote import DAPR, STAGE, UNTRIED, Move, hidden
-from settings import PROJECT, parse
+from preflight import stackfile
+from settings import PROJECT, load
 
 # Where a key comes that was not there: these first, as they are what the file is about.
 FIRST: Final = (STAGE, DAPR, UNTRIED)
-# Stands in for what is encrypted, which nobody has to decrypt for this.
-STAND_IN: Final = "not-decrypted"
+PASSWORD: Final = f"{PROJECT}:redisPassword"
 
 
 class StackFileError(ValueError):
@@ -70,29 +70,20 @@ def _put(config: CommentedMap, move: Move) -> None:
     inside[rest[-1]] = move.after
 
 
-def check(config: Mapping[str, Any]) -> None:
-    """Whether a config could be used, as far as it is not encrypted.
+def check(text: str, name: str) -> None:
+    """Whether a file's config could be used, as far as it is not encrypted. Its password may come later.
+
+    Args:
+        text: The file.
+        name: What it is called in errors.
 
     Raises:
         SettingsError: It could not.
+        OperationError: It is no stack file to Pulumi.
     """
-    told = {key: _without_secrets(value) for key, value in config.items() if not _is_encrypted(value)}
-    secret = [key for key, value in config.items() if value != told.get(key)]
-    parse({**told, "redisPassword": STAND_IN}, secret=["redisPassword", *secret])
-
-
-def _is_encrypted(value: Any) -> bool:
-    return isinstance(value, Mapping) and set(value) == {"secure"}
-
-
-def _without_secrets(value: Any) -> Any:
-    if _is_encrypted(value):
-        return STAND_IN
-    if isinstance(value, Mapping):
-        return {str(key): _without_secrets(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_without_secrets(item) for item in value]
-    return value
+    said = stackfile.of(text, name)
+    secret = said.secret if PASSWORD in said.config else {*said.secret, PASSWORD}
+    load({PASSWORD: stackfile.UNREAD, **said.config}, secret.__contains__, said.unread)
 
 
 def difference(before: str, after: str, name: str) -> str:
@@ -122,7 +113,7 @@ def _loaded(text: str, name: str) -> tuple[YAML, CommentedMap]:
         raise StackFileError(f"{name} is no YAML{line}: {getattr(error, 'problem', None) or 'it breaks off'}") from None
     if content is None:
         content = CommentedMap()
-    if not isinstance(content, CommentedMap) or not isinstance(content.get("config") or {}, Mapping):
+    if not isinstance(content, CommentedMap) or not isinstance(content.get("config", {}), Mapping | None):
         raise StackFileError(f"{name} is no stack file: it has no object of settings under config")
     yaml.indent(mapping=2, sequence=indent or 2, offset=offset or 0)
     return yaml, content

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 RECORD = "part.json"
 
@@ -41,6 +42,14 @@ def digest_folder(folder: Path, *, skip: Callable[[Path], bool] | None = None) -
             continue
         items += [str(relative), "x" if os.access(path, os.X_OK) else "-", path.read_bytes()]
     return digest(*items)
+
+
+def kept_json(file: Path) -> Any:
+    """Return what a file of the lab's own says; None where there is none, or a full disk or a crash has cut it off."""
+    try:
+        return json.loads(file.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 @dataclass(frozen=True)
@@ -70,10 +79,8 @@ class Cache:
     def find(self, name: str, key: str) -> Entry | None:
         """Return the entry, or None where it was not built yet."""
         folder = self.path(name, key)
-        try:
-            return Entry(folder, json.loads((folder / RECORD).read_text()))
-        except FileNotFoundError:
-            return None
+        record = kept_json(folder / RECORD)
+        return None if record is None else Entry(folder, record)
 
     def build(self, name: str, key: str, make: Callable[[Path], None], **record: object) -> Entry:
         """Return the entry, made by `make` in a temporary folder first where it is missing."""
@@ -89,6 +96,8 @@ class Cache:
         (temporary / RECORD).write_text(json.dumps(content, indent=1) + "\n")
         final = self.path(name, key)
         final.parent.mkdir(parents=True, exist_ok=True)
+        # One whose record was cut off is none.
+        shutil.rmtree(final, ignore_errors=True)
         temporary.rename(final)
         return Entry(final, content)
 
@@ -113,11 +122,7 @@ class Cache:
 
     def times(self) -> dict[str, float]:
         """Return the seconds of the last start (cold and warm), stop and remove on this machine."""
-        try:
-            loaded: dict[str, float] = json.loads((self.folder / "times.json").read_text())
-        except FileNotFoundError:
-            return {}
-        return loaded
+        return kept_json(self.folder / "times.json") or {}
 
     def note_time(self, what: str, seconds: float) -> None:
         """Remember how long `what` took."""

@@ -136,8 +136,8 @@ def main(arguments: Sequence[str]) -> int:
     passed.add_argument("arguments", nargs=argparse.REMAINDER)
     # Everything behind `pulumi` is Pulumi's, options included.
     given = parser.parse_args(arguments)
-    paths = default_paths()
     try:
+        paths = default_paths()
         if given.command == "pulumi":
             rest = given.arguments[1:] if given.arguments[:1] == ["--"] else given.arguments
             return pulumi.run(paths, rest)
@@ -146,6 +146,11 @@ def main(arguments: Sequence[str]) -> int:
         return COMMANDS[given.command](paths)
     except LabError as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        # A full disk, or a folder that is somebody else's.
+        mend = " Run the same command as root." if isinstance(error, PermissionError) else ""
+        print(f"The lab can't go on: {error}.{mend}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted. What is built stays built; the same command goes on from here.", file=sys.stderr)

@@ -21,7 +21,7 @@ from typing import Any
 
 from lab import cgroups, charts, debian, images, node, oci, preflight, pulumi, users
 from lab.build import build, key, tell_of_waiting
-from lab.cache import Cache, Entry
+from lab.cache import Cache, Entry, kept_json
 from lab.commands import output, tail
 from lab.console import Progress, duration, say
 from lab.errors import LabError
@@ -75,16 +75,23 @@ class Status:
 
 
 def ask(paths: Paths, request: str) -> Status | None:
-    """Send the supervisor a request; None means that no lab runs."""
+    """Send the supervisor a request; None means that no lab runs.
+
+    Raises:
+        PermissionError: This user may not know, so nothing is said of it.
+    """
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(10)
         try:
             client.connect(str(paths.control))
             client.sendall(request.encode())
             answer = b"".join(iter(lambda: client.recv(65536), b""))
-        except OSError:
+            # One that ends amid its answer has none.
+            raw: dict[str, Any] = json.loads(answer)
+        except PermissionError as error:
+            raise PermissionError(error.errno, error.strerror, str(paths.control)) from error
+        except (OSError, ValueError):
             return None
-    raw: dict[str, Any] = json.loads(answer)
     parts = tuple(
         PartStatus(name, part["state"], part["code"], part["since"], Path(part["log"]))
         for name, part in raw["parts"].items()
@@ -316,7 +323,7 @@ def _await_supervisor(paths: Paths) -> None:
 def _make_folders(paths: Paths) -> None:
     """Make the folders that the lab's own cover in its namespace, and remember which are the lab's making."""
     record = paths.data / MADE
-    made = set(json.loads(record.read_text())) if record.exists() else set()
+    made = set(kept_json(record) or ())
     made |= {path for path in node.COVERED if not Path(path).exists()}
     record.write_text(json.dumps(sorted(made)))
     for path in made:
@@ -330,7 +337,7 @@ def _remove_folders(paths: Paths) -> None:
     """
     record = paths.data / MADE
     if record.exists() and not any(_is_held(lock) for lock in paths.other_locks):
-        for path in json.loads(record.read_text()):
+        for path in kept_json(record) or ():
             with contextlib.suppress(OSError):
                 Path(path).rmdir()
         record.unlink()

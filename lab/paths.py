@@ -13,8 +13,11 @@ A machine has one lab, unless `DAPR_OSM_LAB_NUMBER` names a further one: tests w
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
+
+from lab.errors import LabError
 
 CACHE_VARIABLE = "DAPR_OSM_LAB_CACHE"
 DATA_VARIABLE = "DAPR_OSM_LAB_DATA"
@@ -138,14 +141,23 @@ class Paths:
 
 
 def default_paths() -> Paths:
-    """Return the paths for the checkout that this package was imported from, with the environment's overrides."""
+    """Return the paths for the checkout that this package was imported from, with the environment's overrides.
+
+    Raises:
+        LabError: There can be no lab of that number.
+    """
     cache_home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    number = int(os.environ.get(NUMBER_VARIABLE) or 1)
+    given = os.environ.get(NUMBER_VARIABLE) or "1"
+    if not re.fullmatch("[1-9][0-9]?", given):
+        raise LabError(f"{NUMBER_VARIABLE} is {given!r}: set it to a number from 1 to 99, or unset it.")
+    number = int(given)
     name = folder_name(number)
+    data = Path(os.environ.get(DATA_VARIABLE) or Path("/var/lib") / LAB).absolute()
     return Paths(
         checkout=Path(__file__).resolve().parent.parent,
         cache=Path(os.environ.get(CACHE_VARIABLE) or cache_home / LAB).absolute(),
-        data=Path(os.environ.get(DATA_VARIABLE) or Path("/var/lib") / name).absolute(),
+        # Each has its own, wherever it is: two clusters in one folder would destroy each other.
+        data=data if number == 1 else data.with_name(f"{data.name}-{number}"),
         run=RUNS / name,
         number=number,
     )

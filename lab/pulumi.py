@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lab.cache import Entry
+from lab.cache import Entry, kept_json
 from lab.commands import heed_interrupts, output
 from lab.console import say
 from lab.errors import LabError
@@ -68,7 +68,7 @@ def install_plugins(paths: Paths, entries: Mapping[str, Entry]) -> None:
     home = paths.data / "pulumi"
     home.mkdir(parents=True, exist_ok=True)
     record = home / "lab-plugins.json"
-    installed = json.loads(record.read_text()) if record.exists() else {}
+    installed = kept_json(record) or {}
     for name in PLUGINS:
         row = part(f"pulumi-resource-{name}")
         if row.name not in entries:

@@ -20,6 +20,8 @@ CONTROLLERS: Final = re.compile(
     r"|volume-provisioner|pv-controller|endpoint.*-controller|clusterrole-aggregation-controller)(\.exe)?"
 )
 SHOWN_FIELDS: Final = 6
+# `kubectl rollout restart` notes when: it changes nothing that the stack says, and no `up` takes it away.
+RESTARTED: Final = "annotations.kubectl.kubernetes.io/restartedAt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +53,8 @@ def of_object(kind: str, metadata: Mapping[str, Any]) -> Iterator[Drift]:
         if was_there_before(metadata) and str(entry.get("time", "")) <= ours:
             # What the stack took over had an owner before.
             continue
-        fields = [field for field in paths(entry.get("fieldsV1") or {}) if not field.startswith("status")]
+        written = paths(entry.get("fieldsV1") or {})
+        fields = [field for field in written if not field.startswith("status") and not field.endswith(RESTARTED)]
         if fields:
             rest = len(fields) - SHOWN_FIELDS
             shown = fields if rest <= 0 else [*fields[:SHOWN_FIELDS], f"and {rest} more"]

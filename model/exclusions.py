@@ -119,13 +119,24 @@ class Exclusions:
 
 
 def declared_on(mesh_config: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """What the stack noted on a MeshConfig that it declares, as :meth:`Exclusions.explained` gives it."""
+    """What the stack noted on a MeshConfig that it declares, as :meth:`Exclusions.explained` gives it.
+
+    None where it noted nothing, or where somebody has edited it into something else.
+    """
     text = (mesh_config["metadata"].get("annotations") or {}).get(DECLARED_ANNOTATION)
     try:
         declared = json.loads(text) if text else None
-    except ValueError:
+        for row in _rows(declared, "meshPorts", "podPorts"):
+            int(row["port"])
+        for row in _rows(declared, "ipRanges"):
+            str(row["cidr"])
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
     return declared if isinstance(declared, dict) else None
+
+
+def _rows(declared: Any, *keys: str) -> list[Any]:
+    return [row for key in keys for row in (declared.get(key) if declared else None) or ()]
 
 
 def taken_out(mesh_config: Mapping[str, Any]) -> list[str]:
@@ -136,7 +147,7 @@ def taken_out(mesh_config: Mapping[str, Any]) -> list[str]:
     ranges = set(traffic.get("outboundIPRangeExclusionList") or ())
     return [
         *(
-            f"port {row['port']} ({row['service']})"
+            f"port {row['port']} ({row.get('service', '?')})"
             for row in declared.get("meshPorts") or ()
             if row["port"] not in ports
         ),

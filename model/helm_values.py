@@ -131,7 +131,8 @@ def dapr(
         base["global"]["registry"] = registry
     if pull_secret:
         base["global"]["imagePullSecrets"] = pull_secret
-    return merged(base, further)
+    # A part of which nothing is said, as where all of it is a comment, takes nothing of ours away.
+    return merged(base, {part: values for part, values in further.items() if values is not None})
 
 
 def osm(

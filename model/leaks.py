@@ -180,8 +180,10 @@ def guard(text: str, known: Iterable[str]) -> str:
     if not secrets:
         return text
     plain = unwrapped(text)
-    inside = unwrapped(_opened(plain))
-    readings = (text, *(undo(text) for undo in UNDOING), plain, inside, unwrapped(_opened(inside)))
+    opened = _opened(plain)
+    inside = unwrapped(opened)
+    # Unwrapped once more than it was wrapped, a secret has lost its own backslash.
+    readings = (text, *(undo(text) for undo in UNDOING), plain, opened, inside, unwrapped(_opened(inside)))
     bares = [_bare(reading) for reading in readings]
     count = sum(_is_in(secret, readings, bares) for secret in secrets)
     if count:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from policy.found import Asked, Found, NotKnown, found, not_known
-from policy.objects import UNKNOWN, Object, Path, containers, pod_path
+from policy.objects import UNKNOWN, Object, Path, containers, listed, pod_path
 
 DOCKER_HUB: Final = "docker.io"
 # Environment variables and annotations by which Dapr and OSM are told which sidecars to put into pods.
@@ -66,6 +66,10 @@ def named(item: Object) -> Iterator[tuple[str, Path, Any]]:
                 yield whose, (*container.path, "env", number, "value"), variable["value"]
     pods = pod_path(item)
     if pods is not None:
+        for number, volume in enumerate(listed(item.at(*pods, "spec", "volumes"))):
+            path = (*pods, "spec", "volumes", number, "image", "reference")
+            if isinstance(volume, Mapping) and item.at(*path):
+                yield f"volume {volume.get('name', '?')}", path, item.at(*path)
         for annotation in IMAGE_ANNOTATIONS:
             path = (*pods, "metadata", "annotations", annotation)
             if item.at(*path):

@@ -240,6 +240,10 @@ def wildcards(asked: Asked) -> Iterator[Found | NotKnown]:
                 values = listed(rule.get(key)) if isinstance(rule, Mapping) else ()
                 if any(isinstance(value, str) and WILDCARD in value for value in values):
                     yield found(item, f"a rule of it has {WILDCARD} in its {key}. List what is needed")
+        # A selector without conditions selects every ClusterRole, also those of later.
+        for selector in listed(item.at("aggregationRule", "clusterRoleSelectors")):
+            if isinstance(selector, Mapping) and not any(selector.values()):
+                yield found(item, "its aggregationRule adds the rules of every ClusterRole. Say which by a label")
     if item.kind in BINDINGS:
         for subject in listed(item.at("subjects")):
             name = subject.get("name") if isinstance(subject, Mapping) else None
@@ -270,7 +274,7 @@ def _is_every_path(expression: Any) -> bool:
         return False
     try:
         pattern = re.compile(expression)
-    except re.error:
+    except (re.error, OverflowError):
         # The shell's word for it, say; Envoy takes it for nothing.
         return expression == WILDCARD
     return all(pattern.fullmatch(path) for path in PATHS)

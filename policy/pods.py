@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, Final
 
-from model.telling import PRIVATE_KEY, TELLING, given, is_value
+from model.telling import PRIVATE_KEY, TELLING, given, is_handed
 from policy.found import Asked, Found, NotKnown, found, not_known
 from policy.objects import UNKNOWN, Container, Object, containers, listed, pod_path, pod_spec
 
@@ -52,7 +52,8 @@ def _context(container: Container) -> Iterator[str]:
     added = _mapping(own.get("capabilities")).get("add")
     if listed(added):
         yield f"adds the capabilities {', '.join(map(str, listed(added)))}. Drop ALL, add none"
-    user, non_root = (own.get(key, pods.get(key)) for key in ("runAsUser", "runAsNonRoot"))
+    # To Kubernetes, null is as if it were not there.
+    user, non_root = (pods.get(key) if own.get(key) is None else own[key] for key in ("runAsUser", "runAsNonRoot"))
     if user is UNKNOWN or non_root is UNKNOWN:
         return
     if user == 0:
@@ -91,8 +92,10 @@ def secrets(asked: Asked) -> Iterator[Found | NotKnown]:
                 "(secretKeyRef)",
             )
     if item.kind == "ConfigMap":
-        data = item.at("data")
-        for key, value in data.items() if isinstance(data, Mapping) else ():
+        for key in _mapping(item.at("binaryData")):
+            if TELLING.search(str(key)):
+                yield found(item, f"{key} stands in a ConfigMap. Put it into a Secret")
+        for key, value in _mapping(item.at("data")).items():
             if TELLING.search(str(key)) and value:
                 yield found(item, f"{key} stands in a ConfigMap. Put it into a Secret")
             else:
@@ -105,19 +108,17 @@ def _in_the_clear(entries: Any) -> Iterator[str]:
     for entry in listed(entries):
         name = entry.get("name") if isinstance(entry, Mapping) else None
         value = entry.get("value") if isinstance(entry, Mapping) else None
-        if isinstance(name, str) and value and (TELLING.search(name) or _is_private_key(value)):
+        if isinstance(name, str) and value and (TELLING.search(name) or any(_told_in(value))):
             yield name
 
 
 def _in_words(words: Sequence[Any]) -> Iterator[str]:
     """Options that tell of a secret and are given it, after a = or as the next word. A whole script is none."""
     for word, following in zip_longest(words, words[1:], fillvalue=""):
-        if not isinstance(word, str) or len(word.split()) != 1:
-            continue
-        if not (word.startswith("-") and TELLING.search(word)):
-            yield from _told_in(word)
-        elif isinstance(following, str) and following[:1] not in ("", "-") and is_value(following):
+        if is_handed(word, following):
             yield word.lstrip("-")
+        elif isinstance(word, str) and len(word.split()) == 1:
+            yield from _told_in(word)
 
 
 def _told_in(text: Any) -> Iterator[str]:
@@ -127,7 +128,7 @@ def _told_in(text: Any) -> Iterator[str]:
     if _is_private_key(text):
         yield "a private key"
     lines = (line for line in text.splitlines() if not line.lstrip().startswith(("#", "//")))
-    yield from dict.fromkeys(name for line in lines for name in given(line))
+    yield from dict.fromkeys(given("\n".join(lines)))
 
 
 def _is_private_key(value: Any) -> bool:

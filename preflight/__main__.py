@@ -104,7 +104,7 @@ def diagnose(stack: str, file: Path | None, context: str | None, *, cluster: boo
     said = stackfile.read(file or stackfile.path_of(stack))
     findings = [(CONFIG, finding) for finding in _unread(said)]
     try:
-        settings = load(said.config, said.secret.__contains__)
+        settings = load(said.config, said.secret.__contains__, said.unread)
     except SettingsError as error:
         wrong = [(CONFIG, breaks(str(problem))) for problem in error.problems]
         return Diagnosis(about=f"stack {stack}", findings=[*wrong, *findings], checks=1)

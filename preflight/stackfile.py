@@ -40,6 +40,25 @@ for _first in "yYnNoO":
     ]
 
 
+class _Texts(yaml.SafeLoader):
+    """Reads every value as the text that it is written as; merges (``<<``) are made, and no key may be there twice."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        """Look at the keys before merged ones are among them, which others override."""
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        there: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in there:
+                raise yaml.constructor.ConstructorError(
+                    problem=f"the key {key.value} is there twice", problem_mark=key.start_mark
+                )
+            there.add(key.value)
+        return node
+
+
+_Texts.yaml_implicit_resolvers = {"<": yaml.SafeLoader.yaml_implicit_resolvers["<"]}
+
+
 @dataclass(frozen=True, kw_only=True)
 class StackFile:
     """What a stack file says.
@@ -81,9 +100,29 @@ def read(path: Path) -> StackFile:
         raise OperationError(
             f"{path} is no text in UTF-8: byte {error.start} is none of it. Save it as UTF-8"
         ) from None
+    return of(text, str(path))
+
+
+def of(text: str, path: str) -> StackFile:
+    """What the text of a stack file says.
+
+    Args:
+        text: The text.
+        path: What the file is called in errors.
+
+    Raises:
+        OperationError: It is none of a stack file.
+    """
+    try:
+        return _of(text, path)
+    except RecursionError:
+        raise OperationError(f"{path} is no stack file: something in it holds itself, or is nested too deep") from None
+
+
+def _of(text: str, path: str) -> StackFile:
     try:
         content = yaml.load(text, Loader=_Loader) or {}  # noqa: S506 - a SafeLoader
-        texts = yaml.load(text, Loader=yaml.BaseLoader) or {}  # noqa: S506 - texts only
+        texts = yaml.load(text, Loader=_Texts) or {}  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         line = f" in line {where.line + 1}" if where else ""
@@ -146,5 +185,5 @@ def _without_secrets(value: Any) -> Any:
 
 def _environments(given: Any) -> tuple[str, ...]:
     if isinstance(given, list):
-        return tuple(next(iter(one)) if isinstance(one, dict) else str(one) for one in given)
+        return tuple(str(next(iter(one), "")) if isinstance(one, dict) else str(one) for one in given)
     return ("of its own",) if given else ()

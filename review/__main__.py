@@ -59,7 +59,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
     except LeakError as error:
         print(f"{error} {LEAK_ADVICE}", file=sys.stderr)
         return LEAK
-    except (EventsError, PostError, ToolError, UsageError, PolicyConfigError, OSError) as error:
+    except (EventsError, PostError, ToolError, UsageError, PolicyConfigError, OSError, UnicodeError) as error:
         print(error, file=sys.stderr)
         return FAILED
     return code
@@ -146,7 +146,8 @@ def _reviews(given: argparse.Namespace) -> list[Review]:
         if path == "-":
             preview = parse(sys.stdin, name="stdin")
         else:
-            with Path(path).open(encoding="utf-8") as lines:
+            # Of a run that was killed, the last line may end in the middle of a character.
+            with Path(path).open(encoding="utf-8", errors="replace") as lines:
                 preview = parse(lines, name=Path(path).name, stack=Path(path).stem)
         config = None if given.policies is None else policies.load(given.policies, preview.stack)
         found.append(review(preview, config))

@@ -37,13 +37,15 @@ class Op(StrEnum):
     DRIFT = "edited by hand"
     CREATE = "created"
     UPDATE = "changed"
+    IMPORT = "taken over"
+    """It is there, and from now on the stack's."""
     FORGET = "left to itself"
     """It stays on the cluster, and the stack no longer knows of it."""
 
 
 OPS: Final = {
     "create": Op.CREATE,
-    "import": Op.CREATE,
+    "import": Op.IMPORT,
     "update": Op.UPDATE,
     "replace": Op.REPLACE,
     "create-replacement": Op.REPLACE,
@@ -108,6 +110,11 @@ class Change:
         return f"{self.kind} {where}{self.object_name}"
 
     @property
+    def done(self) -> str:
+        """What happens to it, in a word."""
+        return "deleted by hand" if self.op is Op.DRIFT and self.after is None else self.op.value
+
+    @property
     def is_destructive(self) -> bool:
         """Whether something goes."""
         return self.op in (Op.DELETE, Op.REPLACE) and not self.is_step
@@ -157,6 +164,12 @@ def after(preview: Preview) -> World:
     return _world((step.type, step.new) for step in preview.steps if step.urn not in gone)
 
 
+def protections(preview: Preview) -> dict[str, bool]:
+    """Whether Pulumi will refuse to delete a resource, of each where that changes; nothing else of it may."""
+    sides = {step.urn: (step.old, step.new) for step in preview.steps if step.op != "delete"}
+    return {urn: new.protect for urn, (old, new) in sides.items() if old and new and old.protect is not new.protect}
+
+
 def _world(states: Iterable[tuple[str, State | None]]) -> World:
     objects: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     outputs: Mapping[str, Any] = {}
@@ -166,8 +179,10 @@ def _world(states: Iterable[tuple[str, State | None]]) -> World:
         if token == STACK:
             outputs = state.outputs or outputs
         elif token.startswith("kubernetes:") and "kind" in state.inputs:
-            metadata = state.inputs.get("metadata") or {}
-            objects[(state.inputs["kind"], str(metadata.get("namespace")), str(metadata.get("name")))] = state.inputs
+            metadata = state.inputs.get("metadata")
+            named = metadata if isinstance(metadata, Mapping) else {}
+            key = (str(state.inputs["kind"]), str(named.get("namespace")), str(named.get("name")))
+            objects[key] = state.inputs
     return World(objects=tuple(objects.values()), outputs=outputs)
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from review.changes import Change, changes
+from review.changes import Change, changes, protections
 from review.diff import NOISE, is_checksum
 from review.events import Preview
 from review.secrets import SECRET, UNKNOWN
@@ -36,7 +36,11 @@ def plan(preview: Preview) -> list[Any]:
     names = made_up(preview)
     done = [_done(change, names) for change in changed]
     ended = [] if preview.finished and not preview.errors else ["not finished"]
-    return [*ended, *sorted(done, key=lambda item: json.dumps(item, sort_keys=True, default=str))]
+    return [
+        *ended,
+        *sorted(protections(preview).items()),
+        *sorted(done, key=lambda item: json.dumps(item, sort_keys=True, default=str)),
+    ]
 
 
 def _done(change: Change, made_up: Mapping[str, str]) -> list[Any]:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from review.secrets import Mask
+from model.telling import blinded
+from review.secrets import SECRET, Mask
 
 # What Pulumi's library says where a policy needs what a preview does not know yet.
 NOT_ASKED: Final = "can't run policy "
@@ -154,7 +155,10 @@ def parse(lines: Iterable[str], *, name: str = "the event stream", stack: str = 
                 f"{name} is Pulumi's digest of a preview, not its events. "
                 "Make it with PULUMI_ENABLE_STREAMING_JSON_PREVIEW=true"
             )
-        reader.read(event)
+        try:
+            reader.read(event)
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise EventsError(f"{name}, line {number}, is an event of another shape than the engine's") from None
     return reader.preview(name, stack)
 
 
@@ -216,7 +220,7 @@ class _Reader:
         )
 
     def _text(self, raw: str) -> str:
-        return COLOURS.sub("", str(self._mask.text(raw))).strip()
+        return blinded(COLOURS.sub("", str(self._mask.text(raw))).strip(), SECRET, prose=True)
 
     def _diagnostic(self, event: Mapping[str, Any]) -> None:
         text = self._text(event.get("prefix", "") + event.get("message", ""))

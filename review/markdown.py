@@ -144,7 +144,7 @@ def _table(one: Review) -> Iterator[str]:
     if one.objects:
         rows = ["| | of | object | |", "| --- | --- | --- | --- |"]
         rows += [
-            f"| {change.op} | {change.part} | {_cell(change.title)} | {_remark(one, change)} |"
+            f"| {change.done} | {change.part} | {_cell(change.title)} | {_remark(one, change)} |"
             for change in one.objects
         ]
         yield _details(counted(len(one.objects), "object"), "\n".join(rows))
@@ -175,20 +175,20 @@ def _remark(one: Review, change: Change) -> str:
 
 def _diffs(one: Review, level: Level) -> Iterator[str]:
     # Many objects of a chart change by the same line, their version's: it is told once.
-    alike: dict[tuple[Op, str], list[Change]] = {}
+    alike: dict[tuple[str, str], list[Change]] = {}
     for change in one.changes:
         if _is_shown(one, change, level):
             found = one.diffs[change.urn]
             lines = [*lines_of(found), *(f"! {path}: [secret], another one" for path in change.secret_paths)]
-            alike.setdefault((change.op, "\n".join(lines)), []).append(change)
-    for (op, text), changes in alike.items():
+            alike.setdefault((change.done, "\n".join(lines)), []).append(change)
+    for (done, text), changes in alike.items():
         block = _fenced("diff", text)
         if len(changes) == 1:
-            summary = f"{op}: <code>{html.escape(_line(changes[0].title))}</code>"
+            summary = f"{done}: <code>{html.escape(_line(changes[0].title))}</code>"
             yield _details(summary, block, escaped=True)
         else:
             named = ", ".join(_code(change.title) for change in changes)
-            yield _details(f"{op}, each alike: {counted(len(changes), 'object')}", f"{named}\n\n{block}")
+            yield _details(f"{done}, each alike: {counted(len(changes), 'object')}", f"{named}\n\n{block}")
 
 
 def _is_shown(one: Review, change: Change, level: Level) -> bool:

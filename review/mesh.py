@@ -99,7 +99,7 @@ def mesh(world: World) -> Mesh:
         try:
             permitted |= set(_calls(target, accounts))
         except (KeyError, TypeError, AttributeError):
-            unclear.append(str((target.get("metadata") or {}).get("name")))
+            unclear.append(str(_metadata(target).get("name")))
     possible = _possible(world.outputs, expected)
     bypasses, known = _bypasses(world, configs)
     traffic = _traffic(configs)
@@ -112,7 +112,7 @@ def mesh(world: World) -> Mesh:
         bypasses_known=known,
         egress=egress if isinstance(egress := traffic.get("enableEgress"), bool) else None,
         routes={
-            f"{item['kind']} {(item.get('metadata') or {}).get('name')}": _routed(item)
+            f"{item['kind']} {_metadata(item).get('name')}": _routed(item)
             for item in world.objects
             if item["kind"] in ("HTTPRouteGroup", "TCPRoute", "TrafficTarget")
         },
@@ -308,10 +308,10 @@ def _bypasses(world: World, configs: list[Mapping[str, Any]]) -> tuple[dict[Bypa
         Bypass(what=f"port {_number(p)}", whose=every) for p in ports
     ]
     for key, what in OTHER_LISTS.items():
-        entries = traffic.get(key)
-        if entries is UNKNOWN or any(entry is UNKNOWN for entry in entries or ()):
+        entries = traffic.get(key) or []
+        if not isinstance(entries, list) or any(entry is UNKNOWN for entry in entries):
             return {}, False
-        found += [Bypass(what=what.format(_number(entry)), whose=every) for entry in entries or ()]
+        found += [Bypass(what=what.format(_number(entry)), whose=every) for entry in entries]
     told = [bypass for bypass in reasons if bypass.whose == pods]
     found += told
     for app, _, notes in _app_pods(world.objects):

@@ -201,6 +201,17 @@ def _reason(response: urllib3.BaseHTTPResponse) -> str:
     return f" ({json.dumps(message)[:300]})" if message else ""
 
 
+def _read(response: urllib3.BaseHTTPResponse, form: type[Any]) -> Any:
+    """What an answer says; a proxy's page for signing in is none of the API's."""
+    try:
+        said = response.json()
+    except ValueError:
+        said = None
+    if not isinstance(said, form):
+        raise PostError("what answers is not the API: is it a page for signing in, or is the address another one?")
+    return said
+
+
 def _hexadecimal(commit: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", commit):
         raise PostError(f"{commit!r} is no commit's whole id")
@@ -247,8 +258,7 @@ class GitHub:
         """All comments, page by page."""
         for page in range(1, MOST_PAGES + 1):
             response = self.api.found("GET", f"{self._issue}/comments?per_page={PAGE_SIZE}&page={page}")
-            found = response.json()
-            for item in found:
+            for item in _read(response, list):
                 author = (item.get("user") or {}).get("login", "")
                 yield Comment(id=int(item["id"]), body=item.get("body") or "", author=author)
             # The header's own address is not followed: the token stays where it was meant to go.
@@ -266,7 +276,8 @@ class GitHub:
 
     def merged(self, commit: str) -> list[Forge]:
         """The requests that have brought a commit in; first those whose merge it is."""
-        found = self.api.found("GET", f"/repos/{self.repository}/commits/{_hexadecimal(commit)}/pulls").json()
+        response = self.api.found("GET", f"/repos/{self.repository}/commits/{_hexadecimal(commit)}/pulls")
+        found = _read(response, list)
         there = [one for one in found if one.get("merged_at")]
         there.sort(key=lambda one: one.get("merge_commit_sha") != commit)
         return [replace(self, number=int(one["number"])) for one in there]
@@ -305,7 +316,7 @@ class GitLab:
         page = "1"
         for _ in range(MOST_PAGES):
             response = self.api.found("GET", f"{self._notes}?per_page={PAGE_SIZE}&page={page}")
-            for item in response.json():
+            for item in _read(response, list):
                 author = (item.get("author") or {}).get("username", "")
                 yield Comment(id=int(item["id"]), body=item.get("body") or "", author=author)
             page = response.headers.get("X-Next-Page", "")
@@ -323,14 +334,14 @@ class GitLab:
     def merged(self, commit: str) -> list[Forge]:
         """The requests that have brought a commit in; first those whose merge it is."""
         path = f"/projects/{urllib.parse.quote(self.project, safe='')}/repository/commits/{_hexadecimal(commit)}"
-        found = self.api.found("GET", f"{path}/merge_requests").json()
+        found = _read(self.api.found("GET", f"{path}/merge_requests"), list)
         there = [one for one in found if one.get("state") == "merged"]
         there.sort(key=lambda one: commit not in (one.get("merge_commit_sha"), one.get("squash_commit_sha")))
         return [replace(self, number=int(one["iid"])) for one in there]
 
     def itself(self) -> str:
         """The token's user."""
-        return str(self.api.found("GET", "/user").json()["username"])
+        return str(_read(self.api.found("GET", "/user"), dict).get("username", ""))
 
     @property
     def _notes(self) -> str:

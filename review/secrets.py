@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from model.leaks import PUBLIC, decodings, is_named
-from model.telling import TELLING, blinded
+from model.telling import TELLING, blinded, is_handed
 
 # How Pulumi writes what JSON can't hold. Source: sdk/go/common/resource/sig/sig.go.
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
@@ -74,7 +74,11 @@ class Mask:
         if isinstance(raw, Mapping):
             return self._mapping(raw, within_secret=within_secret)
         if isinstance(raw, list):
-            return [self.value(item, within_secret=within_secret) for item in raw]
+            pairs = zip([None, *raw], raw, strict=False)
+            return [
+                SECRET if _is_handed(before, item) else self.value(item, within_secret=within_secret)
+                for before, item in pairs
+            ]
         if isinstance(raw, str):
             text = self.text(raw)
             # What a file in a ConfigMap says, or an argument.
@@ -148,6 +152,10 @@ class Mask:
 
 def _is_unknown(value: Any) -> bool:
     return isinstance(value, str) and value in UNKNOWNS
+
+
+def _is_handed(option: Any, value: Any) -> bool:
+    return is_handed(option, value) and not _is_unknown(value)
 
 
 def _plaintext(raw: Any) -> Any:

@@ -13,7 +13,7 @@ from model.arguments import AllowedCalls, ArgumentsError
 from model.chart import CRD
 from model.policies import Call
 from review import mesh as meshes
-from review.changes import Change, Op
+from review.changes import Change, Op, protections
 from review.changes import after as world_after
 from review.changes import before as world_before
 from review.events import Preview
@@ -30,22 +30,26 @@ class Severity(IntEnum):
 
     NOTHING = 0
     SAFE = 1
-    RESTARTS = 2
-    CLUSTER_WIDE = 3
-    GRANTS = 4
-    CALLS = 5
-    DESTROYS = 6
-    STOPPED = 7
+    EDITED = 2
+    UNREAD = 3
+    RESTARTS = 4
+    CLUSTER_WIDE = 5
+    GRANTS = 6
+    CALLS = 7
+    DESTROYS = 8
+    STOPPED = 9
 
     @property
     def sign(self) -> str:
         """How it is marked."""
-        return ("✅", "✅", "🔄", "🌐", "🔑", "🔐", "💥", "⛔")[self]
+        return ("✅", "✅", "✋", "❔", "🔄", "🌐", "🔑", "🔐", "💥", "⛔")[self]
 
 
 HEADLINES: Final = {
     Severity.NOTHING: "Nothing changes.",
     Severity.SAFE: "Safe: nothing is lost, restarted, denied or newly allowed.",
+    Severity.EDITED: "Was edited by hand on the cluster.",
+    Severity.UNREAD: "Changes something that this review can't judge.",
     Severity.RESTARTS: "Restarts pods.",
     Severity.CLUSTER_WIDE: "Touches what the whole cluster shares.",
     Severity.GRANTS: "Changes what ServiceAccounts may do.",
@@ -99,7 +103,9 @@ def verdict(preview: Preview, changed: Sequence[Change], before: Mesh, after: Me
         *_cluster_wide(changed),
         *_restarts(changed, after),
         *_steps(changed),
+        *_unread(changed),
         *_rest(changed),
+        *_protected(preview),
     ]
     ordered = sorted(found, key=lambda finding: -finding.severity)
     worst = max((finding.severity for finding in ordered), default=Severity.NOTHING)
@@ -164,6 +170,7 @@ LOST: Final[Mapping[str, str]] = {
     "Service": "and with it its address: who looks it up finds nothing meanwhile",
     "ServiceAccount": "and with it an identity: pods that run as it are refused until they have another",
     "MeshConfig": "so that nobody manages permissive mode and exclusions; their values stay as they are",
+    "NetworkPolicy": "so that calls pass that it kept away",
     "TrafficTarget": "and with it a permission",
     "HTTPRouteGroup": "and a policy that still names it denies every call",
     "TCPRoute": "and a policy that still names it denies every call",
@@ -282,9 +289,14 @@ def _destroyed(changed: Sequence[Change]) -> Iterator[Finding]:
 def _is_remarkable(change: Change) -> bool:
     if change.protect or (change.kind, change.object_name) in LOST_BY_NAME:
         return True
-    return change.kind in (CRD, "Namespace", "PersistentVolumeClaim", "PersistentVolume", "MeshConfig") or (
-        change.op is Op.REPLACE and change.kind in LOST and change.kind not in POLICY_KINDS
-    )
+    return change.kind in (
+        CRD,
+        "Namespace",
+        "PersistentVolumeClaim",
+        "PersistentVolume",
+        "MeshConfig",
+        "NetworkPolicy",
+    ) or (change.op is Op.REPLACE and change.kind in LOST and change.kind not in POLICY_KINDS)
 
 
 def _lost(change: Change) -> str:
@@ -385,7 +397,7 @@ def _otherwise(changed: Sequence[Change], telling: Mapping[str, tuple[str, ...]]
     return [
         change.title
         for change in changed
-        if change.op in (Op.CREATE, Op.UPDATE, Op.DRIFT)
+        if change.op in (Op.CREATE, Op.IMPORT, Op.UPDATE, Op.REPLACE, Op.DRIFT)
         and any(_said(change.before, key) != _said(change.after, key) for key in telling.get(change.kind, ()))
     ]
 
@@ -395,15 +407,15 @@ def _said(body: Any, key: str) -> Any:
 
 
 def _cluster_wide(changed: Sequence[Change]) -> Iterator[Finding]:
-    by_kind: dict[tuple[Op, str], list[str]] = {}
+    by_kind: dict[tuple[str, str], list[str]] = {}
     for change in changed:
         if change.is_cluster_wide and change.op is not Op.FORGET and change.op is not Op.DELETE:
-            by_kind.setdefault((change.op, change.kind), []).append(change.object_name)
+            by_kind.setdefault((change.done, change.kind), []).append(change.object_name)
     if not by_kind:
         return
-    said = [f"{counted(len(found), kind)} {op} ({_names(found)})" for (op, kind), found in by_kind.items()]
+    said = [f"{counted(len(found), kind)} {done} ({_names(found)})" for (done, kind), found in by_kind.items()]
     yield Finding(severity=Severity.CLUSTER_WIDE, what=f"Cluster-wide: {'; '.join(said)}.")
-    hooks = by_kind.get((Op.CREATE, "MutatingWebhookConfiguration"), [])
+    hooks = by_kind.get((Op.CREATE.value, "MutatingWebhookConfiguration"), [])
     if hooks:
         yield Finding(
             severity=Severity.CLUSTER_WIDE,
@@ -489,8 +501,11 @@ def _replicas(change: Change) -> tuple[int, int] | None:
         if not isinstance(spec, Mapping) or change.kind not in ("Deployment", "StatefulSet"):
             return None
         count = spec.get("replicas")
+        if count is None:
+            # Kubernetes' own.
+            count = 1
         if not isinstance(count, (int, float)):
-            # Not said, or not known yet.
+            # Not known yet.
             return None
         found.append(int(count))
     return (found[0], found[1]) if found[0] != found[1] else None
@@ -501,14 +516,33 @@ def _steps(changed: Sequence[Change]) -> Iterator[Finding]:
         yield Finding(
             severity=Severity.SAFE, what="The cluster is verified at the end; an `up` that can't is a failed one."
         )
-    drifted = [change.title for change in changed if change.op is Op.DRIFT]
-    if drifted:
-        yield Finding(severity=Severity.RESTARTS, what=f"**Edited by hand on the cluster**: {_names(drifted)}.")
+    drifted = [change for change in changed if change.op is Op.DRIFT]
+    for word, some in (
+        ("Edited", [change.title for change in drifted if change.after is not None]),
+        ("Deleted", [change.title for change in drifted if change.after is None]),
+    ):
+        if some:
+            yield Finding(severity=Severity.EDITED, what=f"**{word} by hand on the cluster**: {_names(some)}.")
+
+
+def _unread(changed: Sequence[Change]) -> Iterator[Finding]:
+    """What a Helm release or another provider's resource does with its change, no object here says."""
+    found = [
+        change.title
+        for change in changed
+        if change.op is Op.UPDATE
+        and not change.is_step
+        and not re.match(r"kubernetes:(?!helm\.sh/)", change.urn.split("::")[2].rpartition("$")[2])
+    ]
+    if found:
+        yield Finding(
+            severity=Severity.UNREAD, what=f"What becomes of these, only their provider knows: {_names(found)}."
+        )
 
 
 def _rest(changed: Sequence[Change]) -> Iterator[Finding]:
     said = False
-    for op, verb in ((Op.CREATE, "Creates"), (Op.UPDATE, "Changes")):
+    for op, verb in ((Op.CREATE, "Creates"), (Op.IMPORT, "Takes over what is there,"), (Op.UPDATE, "Changes")):
         some = [change for change in changed if change.op is op and not change.is_step]
         if some:
             said = True
@@ -521,6 +555,16 @@ def _rest(changed: Sequence[Change]) -> Iterator[Finding]:
     if steps and not said:
         # Without this, a plan of nothing but steps would look like none.
         yield Finding(severity=Severity.SAFE, what=f"Runs steps again: {_names(steps)}.")
+
+
+def _protected(preview: Preview) -> Iterator[Finding]:
+    moved = protections(preview)
+    for protect, what in (
+        (False, "Pulumi no longer refuses to delete"),
+        (True, "From now on Pulumi refuses to delete"),
+    ):
+        if found := [urn.split("::")[-1] for urn, comes in moved.items() if comes is protect]:
+            yield Finding(severity=Severity.SAFE, what=f"{what}: {_names(found)}.")
 
 
 def _counted(parts: Iterable[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +31,11 @@ def is_url(source: str) -> bool:
 def location(source: str) -> Iterator[Refusal]:
     """What keeps a text from saying where a chart is, wherever that turns out to be."""
     if not is_url(source):
-        if Path(source).is_absolute():
+        if re.match(r"[^/]*:/", source):
+            # Like a URL it may hold a password.
+            rule = "is a URL that begins with none of https://, http://, oci://"
+            yield Refusal(rule=rule, mend="Write it so, in small letters.", show=False)
+        elif Path(source).is_absolute():
             yield Refusal(rule="is an absolute path", mend="Write it relative to the project.")
         return
     # A password may be in it, so the value is not shown from here on.
@@ -63,7 +69,8 @@ def found(source: str, version: str, chart: str) -> Iterator[Refusal]:
         chart: The chart's name.
     """
     path = project.ROOT / source
-    if not source or not path.exists():
+    # Unlike Path's, this one takes names that no file may have.
+    if not source or not os.path.exists(path):
         yield Refusal(
             rule="is neither a URL (https://, http://, oci://) nor an existing path",
             mend=Words("Paths are relative to the project; there is no {source}.", source=source or "empty path"),
@@ -84,7 +91,8 @@ def _said(path: Path) -> dict[str, Any] | None:
     """A chart's own Chart.yaml, where it is a folder or an archive with one that says a version."""
     try:
         content = yaml.safe_load((path / "Chart.yaml").read_text() if path.is_dir() else _archived(path))
-    except (OSError, ValueError, yaml.YAMLError, tarfile.TarError, KeyError, EOFError):
+    except Exception:
+        # What is damaged fails in the words of whoever unpacks it.
         return None
     return content if isinstance(content, dict) and "version" in content else None
 
@@ -92,8 +100,8 @@ def _said(path: Path) -> dict[str, Any] | None:
 def _archived(path: Path) -> bytes:
     with tarfile.open(path) as archive:
         # The chart's own lies in a single folder; charts that it depends on lie deeper.
-        name = next(name for name in [*archive.getnames(), ""] if name.count("/") <= 1 and name.endswith("Chart.yaml"))
-        member = archive.extractfile(name)
+        names = (name for name in archive.getnames() if name.count("/") <= 1 and name.endswith("Chart.yaml"))
+        member = archive.extractfile(next(names, ""))
         return member.read() if member else b""
 
 

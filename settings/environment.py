@@ -37,12 +37,11 @@ def names(given: Mapping[str, Any]) -> Iterator[Refusal]:
 
 def texts(given: Mapping[str, Any]) -> Iterator[Refusal]:
     """What keeps an object's values from being those of variables."""
-    if not all(isinstance(value, str) for value in given.values()):
-        yield Refusal(
-            rule="holds something that is not a text", mend='Write numbers and true as texts: "1".', show=False
-        )
     for name, value in given.items():
-        if isinstance(value, str) and "\0" in value:
+        if not isinstance(value, str):
+            mend = 'Write numbers and true as texts: "1".'
+            yield Refusal(rule="is not a text", mend=mend, inside=(name,), show=False)
+        elif "\0" in value:
             yield Refusal(rule="holds a NUL, which ends a variable", mend="Remove it.", inside=(name,), show=False)
 
 

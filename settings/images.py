@@ -67,10 +67,15 @@ def _is_domain(domain: str) -> bool:
     return found is not None and (not port or 0 < int(port[1:]) < 65536)
 
 
+def may_be_shown(name: str) -> bool:
+    """Whether what is no image is sure to hold no password, as a URL may."""
+    return "://" not in name or "@" not in name
+
+
 def image(value: str) -> Iterator[Refusal]:
     """What keeps a text from being an image; an empty one is none, which others judge."""
     if value and (fault := fault_of(value)):
-        yield Refusal(rule=f"is not an image name: {fault}", mend=WRITE)
+        yield Refusal(rule=f"is not an image name: {fault}", mend=WRITE, show=may_be_shown(value))
 
 
 def given_image(value: str) -> Iterator[Refusal]:
@@ -91,6 +96,7 @@ def registry(value: str) -> Iterator[Refusal]:
         yield Refusal(
             rule=f"is not the beginning of an image name: {fault}",
             mend="Write it as registry/path, without https:// and without a tag.",
+            show=may_be_shown(value),
         )
 
 

@@ -118,7 +118,8 @@ def security(given: Mapping[str, Any]) -> Iterator[Refusal]:
             yield from _user(context, inside)
             if context.get("privileged") is True:
                 yield _not_here("may not be true: a privileged container can leave the mesh", *inside, "privileged")
-            for power in _object(context, "capabilities").get("add") or []:
+            powers = _object(context, "capabilities").get("add")
+            for power in powers if isinstance(powers, list) else ():
                 # Runtimes take them in any letters.
                 if str(power).upper().removeprefix("CAP_") in POWERS:
                     rule = f"may not hold {power}: with it a container can leave the mesh"
@@ -172,6 +173,12 @@ def _own(app: App, container: Mapping[str, Any], inside: Path) -> Iterator[Refus
     for index, variable in enumerate(_objects(container, "env")):
         if variable.get("name") in (*app.environment, *app.secret_environment):
             yield _not_here("is set by the app or by apps.*.env already", *inside, "env", called(variable, index))
+    context = _object(container, "securityContext")
+    # A container of ours says that it runs as no root, which null takes away.
+    if context.get("runAsUser") == 0 and context.get("runAsNonRoot", True):
+        rule = "is root, and the kubelet starts no such container where runAsNonRoot is true, as it is here"
+        mend = "Set runAsNonRoot to false beside it, or choose another."
+        yield Refusal(rule=rule, mend=mend, inside=(*inside, "securityContext", "runAsUser"))
 
 
 def _further(app: App, name: str, container: Mapping[str, Any], inside: Path) -> Iterator[Refusal]:
@@ -188,7 +195,12 @@ def _further(app: App, name: str, container: Mapping[str, Any], inside: Path) ->
             inside=(*inside, "image"),
         )
     elif fault := images.fault_of(str(image).strip()):
-        yield Refusal(rule=f"is not an image name: {fault}", mend=images.WRITE, inside=(*inside, "image"))
+        yield Refusal(
+            rule=f"is not an image name: {fault}",
+            mend=images.WRITE,
+            inside=(*inside, "image"),
+            show=images.may_be_shown(str(image)),
+        )
     for refusal in resources(_object(container, "resources")):
         yield Refusal(
             rule=refusal.rule, mend=refusal.mend, show=refusal.show, inside=(*inside, "resources", *refusal.inside)

@@ -35,13 +35,14 @@ def declared_defaults() -> dict[str, Any]:
     return {name: default for name, default in defaults.items() if default is not None}
 
 
-def load(config: Mapping[str, str], is_secret: Callable[[str], bool]) -> Settings:
+def load(config: Mapping[str, str], is_secret: Callable[[str], bool], unread: Collection[str] = ()) -> Settings:
     """Check the running stack's config.
 
     Args:
         config: All of the stack's config, keys with their namespace.
         is_secret: Tells whether a key, with its namespace, holds something encrypted, at any depth. Pulumi says this of
             top-level keys only, and hands over the values as plain text.
+        unread: Keys, with their namespace, that say something which nobody has decrypted, and so are not in the config.
 
     Raises:
         SettingsError: Something is wrong with it, or a secret stands there in the clear.
@@ -51,6 +52,7 @@ def load(config: Mapping[str, str], is_secret: Callable[[str], bool]) -> Setting
         raw,
         secret=[key for key, value in raw.items() if value and is_secret(f"{PROJECT}:{key}")],
         provider=_of(PROVIDER, config),
+        unread=[key.removeprefix(f"{PROJECT}:") for key in unread],
     )
 
 
@@ -60,7 +62,11 @@ def _of(namespace: str, config: Mapping[str, str]) -> dict[str, str]:
 
 
 def parse(
-    raw: Mapping[str, Any], *, secret: Collection[str] = SECRET_KEYS, provider: Mapping[str, str] | None = None
+    raw: Mapping[str, Any],
+    *,
+    secret: Collection[str] = SECRET_KEYS,
+    provider: Mapping[str, str] | None = None,
+    unread: Collection[str] = (),
 ) -> Settings:
     """Check a whole config.
 
@@ -68,14 +74,15 @@ def parse(
         raw: Config values by key, without the project's namespace, as Pulumi gives them: objects and lists as JSON.
         secret: The keys that were given as secret, wholly or in part.
         provider: Config of the Kubernetes provider, which the program has to agree with.
+        unread: Keys of which nothing is known: what depends on one of them is not judged.
 
     Raises:
         SettingsError: Something is wrong; says everything that is.
     """
-    config, problems = read(raw)
+    config, problems, taken_out = read(raw)
     given = frozenset(key for key, value in raw.items() if value not in (None, "", "{}", {}))
     draft = Draft(config, given, given.intersection(secret), dict(provider or {}))
-    bad = [problem.path for problem in problems]
+    bad = [*taken_out, *((key,) for key in unread)]
     told = [
         finding
         for rule in RULES
@@ -112,20 +119,22 @@ def _problem(finding: Finding, hidden: Collection[str]) -> Problem:
 # --- single values ----------------------------------------------------------------------------------------------
 
 
-def read(raw: Mapping[str, Any]) -> tuple[Config, list[Problem]]:
-    """The config as far as its single values can be used, and what is wrong with the others.
+def read(raw: Mapping[str, Any]) -> tuple[Config, list[Problem], list[Path]]:
+    """The config as far as its single values can be used, what is wrong with the others, and where those are.
 
     A value that can't be used is told and taken out, so that what is left can be looked at as a whole.
     """
     given: dict[str, Any] = {key: _from_json(key, value) for key, value in raw.items()}
     problems: list[Problem] = []
+    taken_out: list[Path] = []
     while True:
         try:
-            return Config.model_validate(given), problems
+            return Config.model_validate(given), problems, taken_out
         except ValidationError as error:
             details = error.errors(include_url=False)
         for detail in details:
             problems += _told(detail)
+            taken_out.append(_path(detail["loc"]))
             _take_out(given, detail["loc"])
 
 
@@ -157,8 +166,12 @@ def _take_out(given: Any, place: tuple[int | str, ...]) -> None:
     given.pop(place[-1], None)
 
 
+def _path(place: tuple[int | str, ...]) -> Path:
+    return tuple(str(part) for part in place if not isinstance(part, int))
+
+
 def _told(detail: ErrorDetails) -> Iterator[Problem]:
-    path = tuple(str(part) for part in detail["loc"] if not isinstance(part, int))
+    path = _path(detail["loc"])
     error = detail.get("ctx", {}).get("error")
     if isinstance(error, RefusedError):
         for refusal in error.refusals:

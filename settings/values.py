@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from model import helm_values
-from model.exclusions import DAPR_INTERNAL_GRPC_PORT
 from settings.declaration import All, Kind, Refusal, Rule, did_you_mean
+from settings.networks import excluded_ports
 from settings.pods import ENVOY_USER
 
 
@@ -46,13 +47,14 @@ def daprs_user(values: Any) -> Iterator[Refusal]:
 
 
 def inbound_ports(values: Any) -> Iterator[Refusal]:
-    """Calls that Envoy would let in unseen."""
-    ports = helm_values.at(values, ("osm", "inboundPortExclusionList"))
-    if DAPR_INTERNAL_GRPC_PORT in (ports if isinstance(ports, list) else ()):
-        inside = ("osm", "inboundPortExclusionList")
-        rule = f"holds {DAPR_INTERNAL_GRPC_PORT}, the port of calls between Dapr's sidecars"
-        mend = "Excluded, they would bypass the mesh and its policies. Remove it."
-        yield Refusal(rule=rule, mend=mend, inside=inside, show=False)
+    """Calls that Envoy would let in unseen, and what are no ports."""
+    inside = ("osm", "inboundPortExclusionList")
+    ports = helm_values.at(values, inside)
+    # OSM reads no others, and its control plane would never start.
+    if ports is not None and not isinstance(ports, list):
+        yield Refusal(rule="is not a list of TCP ports", mend="Write it like [9090].", inside=inside)
+    for refusal in excluded_ports(ports) if isinstance(ports, list) else ():
+        yield replace(refusal, inside=inside)
 
 
 def gone_apis(values: Any) -> Iterator[Refusal]:

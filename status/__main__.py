@@ -15,6 +15,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from cluster.client import Cluster
 from cluster.errors import OperationError
@@ -69,7 +70,8 @@ def _watch(now: Callable[[], Status]) -> int:
             try:
                 live.update(render(now()), refresh=True)
             except OperationError as error:
-                live.update(f"error: {error}", refresh=True)
+                # As a text: what stands in brackets, as an address of IPv6, is no markup.
+                live.update(Text(f"error: {error}"), refresh=True)
             time.sleep(WATCH_SECONDS)
 
 

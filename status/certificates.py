@@ -115,7 +115,10 @@ def _of_authorities(sight: Sight, authorities: Sequence[Authority], now: datetim
             data = {key: _encoded(value) for key, value in ((public or {}).get("data") or {}).items()}
         for key in one.keys:
             if data.get(key):
-                yield from read(data[key], name=f"{one.whose} {key}", where=where, now=now)
+                found = list(read(data[key], name=f"{one.whose} {key}", where=where, now=now))
+                if not found:
+                    sight.note(f"the certificate {one.whose} {key}", f"what {where} has under {key} is none")
+                yield from found
 
 
 def _webhooks(sight: Sight, found: Found, now: datetime) -> Iterator[Certificate]:
@@ -144,7 +147,13 @@ def _of_sidecar(sight: Sight, pod: Object, now: datetime) -> list[Certificate]:
         partial(sight.cluster.http_from_pod, namespace, name, ADMIN_PORT, "/certs"),
         None,
     )
-    return [] if answer is None or answer.status != 200 else of_envoy(answer.body, f"Envoy of {namespace}/{name}", now)
+    if answer is None:
+        return []
+    where = f"Envoy of {namespace}/{name}"
+    if answer.status != 200:
+        sight.note("certificates of sidecars", f"the {where} answers {answer.status}")
+        return []
+    return of_envoy(answer.body, where, now)
 
 
 def of_envoy(answer: str, where: str, now: datetime) -> list[Certificate]:
@@ -201,5 +210,5 @@ def _encoded(value: str) -> str:
 def _moment(text: Any) -> datetime | None:
     try:
         return datetime.fromisoformat(str(text)).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

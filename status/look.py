@@ -176,7 +176,8 @@ def _version(found: Found, namespace: str | None) -> str | None:
         if namespace is None or item["metadata"]["namespace"] != namespace:
             continue
         label = (item["metadata"].get("labels") or {}).get(VERSION_LABEL)
-        images = [one["image"] for one in item["spec"]["template"]["spec"]["containers"]]
+        # A digest behind a tag is no version.
+        images = [one["image"].partition("@")[0] for one in item["spec"]["template"]["spec"]["containers"]]
         tag = images[0].rpartition(":")[2] if images and ":" in images[0].rpartition("/")[2] else None
         if label or tag:
             return str(label or tag).removeprefix("v")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from cluster.client import Object
+from cluster.diagnosis import statuses
 from model import names
 from model.exclusions import declared_on, unique
 from model.owner import mark_of
@@ -83,17 +84,22 @@ def _pod(pod: Object, space: Object | None, config: Mesh | None, mark: str) -> P
     metadata, spec = pod["metadata"], pod["spec"]
     annotations = metadata.get("annotations") or {}
     containers = {one["name"] for one in [*spec["containers"], *spec.get("initContainers", ())]}
-    has = tuple(name for name in SIDECARS if name in containers)
+    # A team's own Envoy may have the same name; the mesh's has what leads the pod's traffic to it.
+    meshed = not containers.isdisjoint(OSM_RELEASE.init_containers)
+    has = tuple(name for name in SIDECARS if name in containers and (meshed or name != "envoy"))
     wants = {"daprd"} if annotations.get("dapr.io/enabled", "").lower() in ("true", "y", "yes", "on", "1") else set()
     wants |= {"envoy"} if _is_to_be_meshed(annotations, space) else set()
     ports, ranges = intercepted(pod)
-    states = pod.get("status", {}).get("containerStatuses") or ()
+    # An init container that goes on is a sidecar like any other; one that has ended says nothing of the pod now.
+    going_on = {one["name"] for one in spec.get("initContainers", ()) if one.get("restartPolicy") == "Always"}
+    going_on |= {one["name"] for one in spec["containers"]}
+    states = [one for one in statuses(pod) if one["name"] in going_on]
     return Pod(
         namespace=metadata["namespace"],
         name=metadata["name"],
         app=annotations.get("dapr.io/app-id"),
         of_stack=mark_of(metadata) == mark,
-        ready=len(states) == len(spec["containers"]) and all(one.get("ready") for one in states),
+        ready=len(states) == len(going_on) and all(one.get("ready") for one in states),
         restarts=sum(int(one.get("restartCount", 0)) for one in states),
         sidecars=has,
         missing=tuple(sorted(wants - set(has))),
@@ -120,7 +126,8 @@ def _is_to_be_meshed(annotations: Mapping[str, str], space: Object | None) -> bo
 
 def _as_new(annotations: Mapping[str, str], config: Mesh) -> tuple[tuple[int, ...], tuple[str, ...]]:
     """What would bypass the Envoy of a new pod with these annotations."""
-    ports = [part for part in annotations.get(OUTBOUND_PORTS, "").split(",") if part.strip()]
+    # OSM makes no pod by a port that is no number: such a one was written later, and says nothing of this pod.
+    ports = [part for part in annotations.get(OUTBOUND_PORTS, "").split(",") if part.strip().isdecimal()]
     ranges = {part.strip() for part in annotations.get(OUTBOUND_RANGES, "").split(",") if part.strip()}
     return _numbers([*config.ports, *ports]), tuple(sorted({*config.ip_ranges, *ranges}))
 

@@ -31,9 +31,14 @@ def orders(sight: Sight, pods: Sequence[Object]) -> Orders | None:
 
 
 def _log(sight: Sight, pod: Object) -> list[str]:
-    metadata = pod["metadata"]
-    container = next(one["name"] for one in pod["spec"]["containers"] if one["name"] not in SIDECARS)
-    return sight.cluster.logs(metadata["namespace"], metadata["name"], container, since_seconds=SECONDS)
+    """What its containers logged: which of them is the app is not said, and a team's own may stand before it."""
+    namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+    containers = [one["name"] for one in pod["spec"]["containers"] if one["name"] not in SIDECARS]
+    return [
+        line
+        for container in containers
+        for line in sight.cluster.logs(namespace, name, container, since_seconds=SECONDS)
+    ]
 
 
 def counted(lines: Sequence[str], seconds: int) -> Orders:

@@ -278,7 +278,9 @@ def _json(cluster: Cluster, namespace: str, pod: str, path: str) -> Mapping[str,
     if answer.status != 200:
         raise OperationError(f"the Envoy of pod {namespace}/{pod} answers {answer.status}: {answer.body[:100]}")
     try:
-        found: Mapping[str, Any] = json.loads(answer.body)
+        found = json.loads(answer.body)
     except ValueError as error:
         raise OperationError(f"the Envoy of pod {namespace}/{pod} answers with a part of it: {error}") from error
+    if not isinstance(found, dict):
+        raise OperationError(f"what answers for the Envoy of pod {namespace}/{pod} is none: {answer.body[:100]}")
     return found

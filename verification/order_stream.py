@@ -16,6 +16,7 @@ from model import names
 from model.apps import NODE_APP, PYTHON_APP
 from model.exclusions import DAPR_INTERNAL_GRPC_PORT
 from model.expectation import Expectation
+from model.owner import Owner
 from verification import alive, refusals
 from verification.envoy import Rules
 from verification.orders import Orders, orders_since, timestamp
@@ -177,13 +178,14 @@ class OrderStream:
             **{pod.name: self._containers(PYTHON_APP) for pod in self.way.source_pods},
             **{pod.name: self._containers(NODE_APP) for pod in self.way.destination_pods},
         }
+        redis = {"app": names.REDIS, **Owner(stack=self.expected.stack).labels}
         found = []
         for namespace in dict.fromkeys([self.way.source_namespace, self.way.destination_namespace]):
             for pod in filter(is_living, self.cluster.pods(namespace)):
                 name = pod["metadata"]["name"]
                 if name in matters:
                     found.append((pod, matters[name]))
-                elif (pod["metadata"].get("labels") or {}).get("app") == names.REDIS:
+                elif redis.items() <= (pod["metadata"].get("labels") or {}).items():
                     found.append((pod, frozenset({names.REDIS})))
         return found
 

@@ -78,6 +78,9 @@ def await_pods(cluster: Cluster, expected: Expectation, deadline: float) -> Pods
         problems, bare_ones = [], []
         for app, (found, on_their_way) in zip(expected.apps, looks, strict=True):
             problems += on_their_way + [problem for pod in found for problem in pod_problems(pod, app)]
+            if not found and not on_their_way:
+                # Of an app without a pod nothing can be seen, and so nothing may be promised.
+                problems.append(f"Deployment {app.name} is scaled to nothing: scale it to one pod at the least")
             bare_ones += [pod["metadata"]["uid"] for pod in found if missing(pod, app) and not on_their_way]
         pods = {app.name: tuple(map(Pod.of, found)) for app, (found, _) in zip(expected.apps, looks, strict=True)}
         if not problems:

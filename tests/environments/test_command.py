@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import environments.__main__ as command
+from cluster.errors import OperationError
 from environments import ORDER, stack_file
 from environments.__main__ import DIFFERENT, FAILED, main
 from environments.runs import CHANGES
@@ -136,6 +137,12 @@ def test_a_promotion_that_ends_in_a_config_that_cannot_be_used_is_refused(
     assert "dapr-osm:extraPortExclusions holds 50002" in capsys.readouterr().err
 
 
+def test_a_file_in_another_encoding_is_told_in_one_line(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "Pulumi.dev.yaml").write_bytes("config: # für\n".encode("latin-1"))
+    assert main(["promote", "dev", "staging"], {}) == FAILED
+    assert capsys.readouterr().err == "Pulumi.dev.yaml is no text in UTF-8: byte 11 is none of it\n"
+
+
 @pytest.mark.parametrize("names", [("dev", "nowhere"), ("../../etc/passwd", "staging"), ("lab", "dev")])
 def test_what_is_no_environment_is_not_read(names: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["promote", *names], {}) == FAILED
@@ -184,6 +191,20 @@ def test_a_run_that_ends_before_it_has_begun_is_told_beside_the_others(
     assert "ended with exit code 1 and said nothing" in said
     assert "Deployment dapr-system/dapr-operator" in said, "what dev's preview has found"
     assert reviewed_by(["check", ".review", "--policies", str(ROOT / "policy")], {}) != 0
+
+
+def test_a_run_that_ends_soon_after_it_has_begun_is_told_with_what_it_said(
+    pulumi: FakePulumi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A plugin that can't be started: then only the job's log has an error."""
+    begun = '{"sequence":0,"diagnosticEvent":{"message":"missing executor","severity":"info#err"}}\n'
+    pulumi.says(
+        "preview", f'{begun}{{"sequence":1,"cancelEvent":{{}}}}\n', code=255, stderr="error: no language plugin"
+    )
+    assert main(["preview", "dev"], pulumi.environment) == FAILED
+    capsys.readouterr()
+    assert reviewed_by(["render", ".review"], {}) == 0
+    assert "error: no language plugin" in capsys.readouterr().out
 
 
 def test_a_secret_of_a_stacks_config_is_asked_for_and_never_written(
@@ -492,6 +513,16 @@ def test_what_is_left_fails_the_job_and_is_listed(
     said = capsys.readouterr()
     assert json.loads(said.out) == {"state": ["urn:pulumi:dev::dapr-osm::a::b"], "cluster": ["Namespace dapr-test"]}
     assert "Still there: 1 resource in the state and 1 object on the cluster." in said.err
+
+
+@pytest.mark.parametrize("key", ["dapr-osm:kubeContext", "kubernetes:context"])
+@pytest.mark.parametrize("stack", ["dev", "lab"])
+def test_what_is_left_is_looked_for_on_the_stacks_own_cluster(stack: str, key: str, files: Path) -> None:
+    (files / f"Pulumi.{stack}.yaml").write_text(f"config:\n  {key}: the-stacks\n")
+    kubeconfig = files / "kubeconfig"
+    kubeconfig.write_text("{current-context: others, contexts: [{name: others, context: {cluster: a, user: b}}]}")
+    with pytest.raises(OperationError, match="the-stacks"):
+        command.left_on_cluster(stack, {"KUBECONFIG": str(kubeconfig)})
 
 
 def test_a_machine_without_pulumi_is_told_so(

@@ -134,6 +134,17 @@ def test_nothing_else_moves_and_what_differs_is_named_without_its_value() -> Non
     )
 
 
+@pytest.mark.parametrize("off", [None, False, "false", "False"])
+@pytest.mark.parametrize("on", [True, "true"])
+def test_an_untried_release_brings_its_permission_however_that_is_written(on: Any, off: Any) -> None:
+    source = {"daprVersion": "1.18.99", "allowUntriedDapr": on}
+    assert moved(source, {"daprVersion": "1.18.2 ", "allowUntriedDapr": off}) == {
+        "daprVersion": "1.18.99",
+        "allowUntriedDapr": on,
+    }
+    assert moved(source, {"daprVersion": "1.18.2", "allowUntriedDapr": on}) == {"daprVersion": "1.18.99"}
+
+
 def test_an_encrypted_image_is_left() -> None:
     target = {"apps": {"shop": {"image": {"secure": "AAAB"}}}}
     found = promoted({"apps": {"shop": {"image": "a.example/shop:3"}}}, target)
@@ -202,6 +213,8 @@ def test_what_is_deployed_and_verified_may_be_promoted() -> None:
     config = {"nodeAppImage": "node:1", "apps": {"shop": {"image": "shop:1"}}, "redisPassword": {"secure": "v1:x"}}
     check_verified(config, DEPLOYED, name="dev", result="succeeded", deployed=config)
     check_verified(config, DEPLOYED, name="dev", result="succeeded", deployed={"nodeAppImage": "node:1"})
+    spaced = {"daprVersion": f" {DEFAULT_DAPR_VERSION} "}
+    check_verified(spaced, DEPLOYED, name="dev", result="succeeded", deployed=spaced)
 
 
 def test_what_is_not_deployed_may_not() -> None:

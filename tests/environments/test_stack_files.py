@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
+from cluster.errors import OperationError
 from environments import ORDER, stack_file
 from environments.promote import Move
 from environments.stack_files import StackFileError, changed, check, config_of, difference
@@ -28,7 +32,13 @@ config:
   kubernetes:context: prod
   # The last line.
 """
+SECURE = {"secure": "v1:x"}
 STAGE = Move(path=("stage",), before="dapr", after="permissive")
+
+
+def text_of(config: dict[str, Any]) -> str:
+    """A stack file."""
+    return json.dumps({"config": {f"dapr-osm:{key}": value for key, value in config.items()}})
 
 
 def test_only_the_value_changes() -> None:
@@ -68,7 +78,19 @@ def test_a_file_without_settings_gets_some(text: str) -> None:
     assert config_of(changed(text, [STAGE], "x"), "x") == {"stage": "permissive"}
 
 
-@pytest.mark.parametrize("text", ["config: [1]\n", "- 1\n", "config: text\n", "a: [\n", "a: 1\na: 2\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "config: [1]\n",
+        "- 1\n",
+        "config: text\n",
+        "config: []\n",
+        "config: ''\n",
+        "config: 0\n",
+        "a: [\n",
+        "a: 1\na: 2\n",
+    ],
+)
 def test_what_is_no_stack_file_is_told_in_one_line(text: str) -> None:
     with pytest.raises(StackFileError) as caught:
         config_of(text, "Pulumi.dev.yaml")
@@ -84,10 +106,42 @@ def test_a_difference_shows_nothing_that_is_encrypted() -> None:
 
 
 def test_a_config_is_checked_without_decrypting_it() -> None:
-    secret = {"redisPassword": {"secure": "v1:x"}, "apps": {"nodeapp": {"env": {"TOKEN": {"secure": "v1:x"}}}}}
-    check({**secret, "stage": "smi"})
+    secret = {
+        "redisPassword": SECURE,
+        "apps": {"nodeapp": {"env": {"TOKEN": SECURE}}},
+        "daprChart": "https://charts.example",
+        "chartCredentials": {"username": SECURE, "password": SECURE, "caCert": SECURE},
+    }
+    check(text_of({**secret, "stage": "smi"}), "x")
     with pytest.raises(SettingsError, match="dapr-osm:extraPortExclusions holds 50002"):
-        check({**secret, "extraPortExclusions": [50002]})
+        check(text_of({**secret, "extraPortExclusions": [50002]}), "x")
+
+
+def test_what_depends_on_something_encrypted_is_not_judged() -> None:
+    enforce = {"dapr-system": {"pod-security.kubernetes.io/enforce": "restricted"}}
+    policies = {"p": {"destination": "shop", "sources": ["cart"]}}
+    apps = {"apps": SECURE, "policies": policies, "existingNamespaces": ["shops"]}
+    check(text_of({**apps, "namespaceLabels": {"shops": {"a": "b"}, **enforce}, "daprValues": SECURE}), "x")
+    with pytest.raises(SettingsError) as caught:
+        check(text_of({"policies": policies, "existingNamespaces": ["shops"], "namespaceLabels": enforce}), "x")
+    assert [problem.path[0] for problem in caught.value.problems] == [
+        "existingNamespaces",
+        "namespaceLabels",
+        "policies",
+    ]
+
+
+def test_a_password_may_come_later_and_not_in_the_clear() -> None:
+    check("", "x")
+    with pytest.raises(SettingsError, match="dapr-osm:redisPassword stands in the stack file in the clear") as caught:
+        check(text_of({"redisPassword": "hunter2"}), "x")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_values_are_checked_as_pulumi_reads_them() -> None:
+    check("config:\n  dapr-osm:apps: {nodeapp: {env: {SINCE: 2026-11-29, ON: yes}}}\n", "x")
+    with pytest.raises(OperationError, match="x is no YAML in line 2: .* tag '!secret'"):
+        check("config:\n  dapr-osm:kubeContext: !secret a\n", "x")
 
 
 def test_no_line_is_broken_that_was_none() -> None:

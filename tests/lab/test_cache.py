@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import build
-from lab.cache import Cache, digest, digest_folder
+from lab.cache import RECORD, Cache, digest, digest_folder
 from lab.parts import GoPart, ModuleFile, part, parts
 
 
@@ -120,6 +120,18 @@ def test_an_interrupted_build_leaves_nothing_that_looks_finished(tmp_path: Path)
     assert cache.find("thing", "k" * 64) is None
     with cache.locked(lambda: None):
         assert not (tmp_path / "tmp").exists(), "the next build sweeps the rubbish away"
+
+
+def test_what_a_full_disk_has_cut_off_is_made_again(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    entry = cache.build("thing", "k" * 64, lambda target: (target / "result").touch())
+    (entry.folder / RECORD).write_text('{"name": ')
+    assert cache.find("thing", "k" * 64) is None
+    cache.build("thing", "k" * 64, lambda target: (target / "another").touch())
+    assert sorted(path.name for path in entry.folder.iterdir()) == ["another", RECORD]
+    (tmp_path / "times.json").write_text("")
+    cache.note_time("stop", 1)
+    assert cache.times() == {"stop": 1}
 
 
 def test_a_second_build_waits_for_the_first_and_says_so(tmp_path: Path) -> None:

@@ -32,6 +32,47 @@ def test_an_error_is_one_message_and_an_exit_code(
     assert capsys.readouterr() == ("", "no room on this disk\n")
 
 
+def test_a_full_disk_and_a_wrong_number_are_one_message_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_paths: Paths) -> int:
+        raise OSError(28, "No space left on device", "/somewhere")
+
+    monkeypatch.setitem(cli.COMMANDS, "start", fail)
+    assert cli.main(["start"]) == 1
+    assert capsys.readouterr().err == "The lab can't go on: [Errno 28] No space left on device: '/somewhere'.\n"
+    monkeypatch.setenv("DAPR_OSM_LAB_NUMBER", "two")
+    assert cli.main(["kubeconfig"]) == 1
+    assert capsys.readouterr().err.startswith("DAPR_OSM_LAB_NUMBER is 'two'")
+
+
+def test_who_may_not_ask_is_not_told_that_the_lab_is_stopped(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Closed:
+        def __init__(self, _family: int) -> None:
+            pass
+
+        def __enter__(self) -> Closed:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def settimeout(self, _seconds: float) -> None:
+            pass
+
+        def connect(self, _path: str) -> None:
+            raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("lab.cluster.socket.socket", Closed)
+    assert cli.main(["status"]) == 1
+    shown = capsys.readouterr()
+    assert "Permission denied" in shown.err
+    assert shown.err.endswith("control.sock'. Run the same command as root.\n")
+    assert "stopped" not in shown.out
+
+
 def test_pulumi_gets_its_arguments_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
 

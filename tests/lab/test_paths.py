@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from lab import cluster
+from lab.errors import LabError
 from lab.paths import NUMBER_VARIABLE, Paths, default_paths
 
 
@@ -28,6 +29,18 @@ def test_a_second_lab_shares_the_build_cache_and_nothing_else(monkeypatch: pytes
     assert (first.port, second.port) == (16443, 16444)
     assert first.lock == Path("/run/dapr-osm-lab.lock")
     assert second.data == Path("/var/lib/dapr-osm-lab-2")
+
+
+def test_a_second_lab_has_data_of_its_own_wherever_the_firsts_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DAPR_OSM_LAB_DATA", "/mnt/a b/lab")
+    assert numbered("1", monkeypatch).data == Path("/mnt/a b/lab")
+    assert numbered("2", monkeypatch).data == Path("/mnt/a b/lab-2")
+
+
+@pytest.mark.parametrize("number", ["x", "0", "-1", "01", "100", "1.5", " "])
+def test_a_number_that_no_lab_can_have_is_told(number: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(LabError, match="DAPR_OSM_LAB_NUMBER is .*: set it to a number from 1 to 99"):
+        numbered(number, monkeypatch)
 
 
 def test_folders_that_another_lab_covers_stay_until_it_has_ended(

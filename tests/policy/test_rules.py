@@ -104,6 +104,12 @@ def test_an_image_that_is_secret_is_not_quoted() -> None:
     assert "a secret value" in wrongs("images", item)[0]
 
 
+def test_an_image_that_is_mounted_is_one() -> None:
+    volumes = [{"name": "model", "image": {"reference": "quay.io/x/model:1"}}, {"name": "tmp", "emptyDir": {}}]
+    (wrong,) = wrongs("images", pods({}, volumes=volumes))
+    assert wrong.startswith('volume model has "quay.io/x/model:1", which is not from')
+
+
 # --- privileged -------------------------------------------------------------------------------------------------
 
 
@@ -115,6 +121,9 @@ def test_an_ordinary_container_passes(context: dict[str, Any]) -> None:
 def test_what_the_pod_says_holds_for_its_containers() -> None:
     assert wrongs("privileged", pods({"securityContext": {}}, securityContext={"runAsUser": 1000})) == []
     assert wrongs("privileged", pods({"securityContext": None}, securityContext={"runAsNonRoot": True})) == []
+    empty = {"securityContext": {"runAsUser": None, "runAsNonRoot": None}}
+    assert wrongs("privileged", pods(empty, securityContext={"runAsUser": 1000})) == []
+    assert "runs as root" in wrongs("privileged", pods(empty, securityContext={"runAsUser": 0}))[0]
     assert len(wrongs("privileged", pods({"securityContext": {"runAsUser": 0}}, securityContext=SAFE))) == 1
 
 
@@ -318,6 +327,15 @@ def test_a_binding_names_each_one(kind: str, everybody: str) -> None:
     assert everybody in wrongs("wildcards", thing(kind, subjects=[{"kind": "Group", "name": everybody}]))[0]
 
 
+def test_a_role_that_takes_in_every_other_is_a_wildcard() -> None:
+    def adding(**selector: Any) -> Object:
+        return thing("ClusterRole", namespace=None, aggregationRule={"clusterRoleSelectors": [selector]})
+
+    assert wrongs("wildcards", adding(matchLabels={"team": "shop"})) == []
+    assert "every ClusterRole" in wrongs("wildcards", adding())[0]
+    assert "every ClusterRole" in wrongs("wildcards", adding(matchLabels={}))[0]
+
+
 @pytest.mark.parametrize("kind", ["RoleBinding", "ClusterRoleBinding"])
 def test_a_binding_of_the_role_that_may_do_everything_is_a_wildcard(kind: str) -> None:
     subjects = [{"kind": "ServiceAccount", "name": "app"}]
@@ -347,7 +365,8 @@ def test_a_route_says_which_paths_and_methods_or_nothing() -> None:
     assert wrongs("wildcards", route(pathRegex="/dapr.proto.internals.v1.ServiceInvocation/CallLocal")) == []
     for every in (".*", ".+", "/.*", "^/.*$", "^.*", "(/.*)?", "[^ ]*", "/[^?]*", r"[\s\S]*", "/.*|/orders", "*"):
         assert len(wrongs("wildcards", route(pathRegex=every))) == 1, every
-    assert wrongs("wildcards", route(pathRegex="(")) == [], "Envoy refuses it"
+    for refused in ("(", "a{99999999999999999999}"):
+        assert wrongs("wildcards", route(pathRegex=refused)) == [], "Envoy refuses it"
     assert len(wrongs("wildcards", route(methods=["*"]))) == 1
 
 
@@ -360,6 +379,15 @@ def test_a_secret_in_a_variable_is_refused_and_not_repeated() -> None:
     (wrong,) = wrongs("secrets", pods({"env": [{"name": "DB_PASSWORD", "value": "hunter2"}]}))
     assert "variable DB_PASSWORD of container main" in wrong
     assert "hunter2" not in wrong
+
+
+@pytest.mark.parametrize("value", ["host=db password=hunter2", "postgres://app:hunter2@db.example/app"])
+def test_a_variable_of_any_name_may_have_one_in_its_value(value: str) -> None:
+    entry = {"name": "DB", "value": value}
+    assert "variable DB of" in wrongs("secrets", pods({"env": [entry]}))[0]
+    assert "DB stands in it" in wrongs("secrets", thing("Component", spec={"metadata": [entry]}))[0]
+    reference = {"name": "DB", "value": "postgres://app:$(DB_PASSWORD)@db.example:5432/app"}
+    assert wrongs("secrets", pods({"env": [reference]})) == []
 
 
 def test_a_file_of_a_secret_is_none() -> None:
@@ -398,6 +426,8 @@ def test_a_config_map_holds_no_secret() -> None:
         "  apiKey: 'hunter2'  ",
         '{"level": 1, "token": "hunter2"}',
         "url: https://x.example/?access_key=hunter2",
+        "url: redis://app:hunter2@redis:6379",
+        "db:\n  password: |\n    hunter2\n  user: app",
         "-----BEGIN RSA PRIVATE KEY-----\nhunter2",
     ],
 )
@@ -422,6 +452,11 @@ def test_nor_does_a_text_in_one(text: str) -> None:
 )
 def test_a_text_may_say_where_a_secret_is(text: str) -> None:
     assert wrongs("secrets", thing("ConfigMap", data={"app.conf": text})) == []
+
+
+def test_nor_do_its_bytes() -> None:
+    assert "password stands in a ConfigMap" in wrongs("secrets", thing("ConfigMap", binaryData={"password": "eA=="}))[0]
+    assert wrongs("secrets", thing("ConfigMap", binaryData={"logo.png": "eA=="})) == []
 
 
 def test_a_private_key_is_a_secret_whatever_it_is_called() -> None:

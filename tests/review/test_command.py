@@ -41,6 +41,24 @@ def test_render_reads_stdin(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     assert "Nothing changes" in capsys.readouterr().out
 
 
+def test_a_file_that_ends_in_the_middle_of_a_character_is_told_as_broken_off(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "lab.jsonl"
+    path.write_bytes("\n".join(Stream().lines()[:-1]).encode() + b'\n{"diagnosticEvent": {"message": "\xc3')
+    assert main(["render", str(path)], {}) == 0
+    assert "The preview broke off" in capsys.readouterr().out
+
+
+def test_a_file_that_is_no_text_is_an_error_in_words(
+    write: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "policies.json"
+    path.write_bytes(b"\xff\xfe")
+    assert main(["check", "--policies", str(path), write(Stream())], {}) == FAILED
+    assert "can't decode" in capsys.readouterr().err
+
+
 def test_render_keeps_a_limit(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", "--limit", "5000", INSTALL], {}) == 0
     assert len(capsys.readouterr().out.encode()) <= 5000

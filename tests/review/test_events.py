@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -122,3 +123,9 @@ def test_objects_belong_to_the_innermost_part() -> None:
     assert parts["Deployment dapr-test/nodeapp"] == "apps"
     assert parts["Deployment dapr-system/dapr-operator"] == "Dapr"
     assert parts["MeshConfig osm-system/osm-mesh-config"] == "exclusions"
+
+
+@pytest.mark.parametrize("event", [{"resourcePreEvent": {}}, {"diagnosticEvent": {"message": 5}}, {"policyEvent": []}])
+def test_an_event_of_another_shape_is_an_error_that_quotes_nothing(event: dict[str, Any]) -> None:
+    with pytest.raises(EventsError, match="line 1, is an event of another shape"):
+        parse([json.dumps(event)])

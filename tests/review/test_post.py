@@ -107,6 +107,15 @@ def test_an_error_says_what_to_mend_and_never_the_token(fake: FakeForge, status:
     assert TOKEN not in repr(reached(fake))
 
 
+def test_what_answers_and_is_not_the_api_is_an_error_in_words(fake: FakeForge) -> None:
+    fake.answers["GET"] = [200, 200]
+    with pytest.raises(PostError, match="is not the API"):
+        post(reached(fake), BODY)
+    with pytest.raises(PostError, match="is not the API"):
+        reached(fake).merged("a" * 40)
+    assert fake.sent("POST") == []
+
+
 def test_reading_is_tried_again_and_writing_is_not(fake: FakeForge) -> None:
     fake.answers["GET"] = [503, 502]
     assert post(reached(fake), BODY) == "created"

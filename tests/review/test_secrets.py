@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from model import mermaid
@@ -65,6 +65,15 @@ SHAPES: dict[str, Callable[[str], Any]] = {
     "a file's line that speaks for itself": lambda text: {"app.conf": f"level=1\ndb.password={text}\nlast=2"},
     "a JSON file that speaks for itself": lambda text: {"app.json": json.dumps({"level": 1, "apiToken": text})},
     "an argument that speaks for itself": lambda text: {"args": [f"--redis-password={text}"]},
+    "what an argument before it speaks for": lambda text: {"args": ["run", "--redis-password", text]},
+    "a command's option": lambda text: {"create": f"redis-cli --password {text} ping"},
+    "a YAML file's lines": lambda text: {"app.yaml": f"db:\n  password: |\n    first\n    {text}\n  user: app\n"},
+    "a private key": lambda text: {
+        "key.pem": f"-----BEGIN RSA PRIVATE KEY-----\n{text}\n-----END RSA PRIVATE KEY-----\n"
+    },
+    "an address's password": lambda text: {
+        "value": f"postgres://app:{urllib.parse.quote(text, safe='')}@db.example/app"
+    },
     "a variable that speaks for itself": lambda text: {"env": [{"name": "API_TOKEN", "value": text}]},
 }
 
@@ -183,6 +192,7 @@ def test_each_secret_of_a_registrys_credentials_is_one() -> None:
 
 
 @given(st.text(min_size=6, max_size=40), st.sampled_from(sorted(FORMS)))
+@example(text="\\ýæ}\x0eQ", form="in JSON in base64")
 @settings(max_examples=150, deadline=None, phases=WITHOUT_SHRINKING)
 def test_the_guard_finds_any_secret_in_any_form(text: str, form: str) -> None:
     if len(text.strip()) < 6 or len(text.splitlines()) != 1 or text.strip().lower() in {"default"}:
@@ -278,6 +288,21 @@ def test_a_secret_that_the_program_forgot_to_mark_stops_the_review() -> None:
     one = review(parse(stream.lines()))
     with pytest.raises(LeakError):
         guard(rendered([one], Level.EVERYTHING), known([one]))
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("run failed: --password=hunter2", "run failed: --password=[secret]"),
+        ('refused: {"apiToken": "hunter2"}', 'refused: {"apiToken": "[secret]"}'),
+        ("dial redis://app:hunter2@redis:6379", "dial redis://app:[secret]@redis:6379"),
+        ("error: decrypting secret: invalid key", "error: decrypting secret: invalid key"),
+        ("--token needs a value", "--token needs a value"),
+    ],
+)
+def test_an_error_hides_what_it_quotes_of_a_secret_and_nothing_of_what_is_wrong(text: str, shown: str) -> None:
+    event = {"severity": "error", "message": text}
+    assert parse(Stream().event(diagnosticEvent=event).lines()).errors == (shown,)
 
 
 def test_a_secret_in_an_error_or_a_warning_stops_the_review() -> None:

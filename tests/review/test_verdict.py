@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from review.changes import Op
+from review.digest import plan
 from review.events import parse
 from review.mesh import Mode
 from review.report import Review, review
@@ -505,7 +506,81 @@ def test_what_nobody_declared_is_no_drift() -> None:
 
 
 def test_what_was_deleted_by_hand_is_told() -> None:
-    assert "**Edited by hand on the cluster**: `Service dapr-test/nodeapp`." in said(reviewed(drifted(None)))
+    one = reviewed(drifted(None))
+    assert "**Deleted by hand on the cluster**: `Service dapr-test/nodeapp`." in said(one)
+    assert [change.done for change in one.changes] == ["deleted by hand"]
+
+
+def test_what_was_edited_by_hand_is_not_said_to_restart_pods() -> None:
+    one = reviewed(drifted(lambda outputs: outputs["metadata"]["labels"].update({"dapr-osm/stack": "other"})))
+    assert one.verdict.severity is Severity.EDITED
+
+
+def test_no_pods_is_a_loss_also_where_their_number_was_not_said() -> None:
+    stream = Stream()
+    del stream.inputs("hello-nodeapp-pods")["spec"]["replicas"]
+    one = reviewed(stream.update("hello-nodeapp-pods", lambda inputs: inputs["spec"].update(replicas=0)))
+    assert told(one, Severity.DESTROYS) == "`Deployment dapr-test/nodeapp` has 0 pods instead of 1."
+
+
+def test_a_binding_that_is_replaced_for_another_role_grants_something_else() -> None:
+    stream = Stream()
+    name = next(name for name in stream.names if stream.inputs(name).get("kind") == "RoleBinding" and "hello" in name)
+    one = reviewed(stream.replace(name, lambda inputs: inputs["roleRef"].update(name="admin"), keys=("roleRef",)))
+    assert "Changes what ServiceAccounts may do: `RoleBinding dapr-test/" in told(one, Severity.GRANTS)
+    labelled = Stream().replace(name, lambda inputs: inputs["metadata"].update(name="other"), keys=("metadata.name",))
+    assert told(reviewed(labelled), Severity.GRANTS) == "", "it grants the same by another name"
+
+
+@pytest.mark.parametrize("token", ["kubernetes:helm.sh/v3:Release", "aws:rds/instance:Instance"])
+def test_what_the_review_cannot_judge_is_not_called_safe(token: str) -> None:
+    stream = Stream().create("other", token, {"chart": "shop"})
+    _, _, new = stream._steps["other"]
+    new["custom"] = True
+    stream._steps["other"] = ("update", {**new, "inputs": {"chart": "old"}}, new)
+    one = reviewed(stream)
+    assert one.verdict.severity is Severity.UNREAD
+    assert " other`." in told(one, Severity.UNREAD)
+
+
+def test_a_network_policy_that_goes_lets_calls_pass() -> None:
+    policy = {"kind": "NetworkPolicy", "metadata": {"name": "deny", "namespace": "shop"}, "spec": {}}
+    stream = Stream().create("deny", "kubernetes:networking.k8s.io/v1:NetworkPolicy", policy)
+    _, _, old = stream._steps["deny"]
+    stream._steps["deny"] = ("delete", old, None)
+    assert "Deletes `NetworkPolicy shop/deny`, so that calls pass that it kept away." in said(reviewed(stream))
+
+
+def test_what_is_imported_is_not_said_to_be_created() -> None:
+    stream = Stream().create("x", "kubernetes:core/v1:ConfigMap", {"kind": "ConfigMap", "metadata": {"name": "x"}})
+    stream._steps["x"] = ("import", *stream._steps["x"][1:])
+    one = reviewed(stream)
+    assert said(one) == "Takes over what is there, 1 object: the stack (1)."
+    assert [change.op for change in one.changes] == [Op.IMPORT]
+
+
+@pytest.mark.parametrize(
+    ("side", "says"), [(1, "Pulumi no longer refuses to delete"), (2, "From now on Pulumi refuses to delete")]
+)
+def test_whether_a_delete_is_refused_is_told_and_deployed_where_nothing_else_changes(side: int, says: str) -> None:
+    stream = Stream()
+    sides: tuple[Any, ...] = stream._steps["hello-namespace"]
+    sides[side]["protect"] = True
+    one = reviewed(stream)
+    assert said(one) == f"{says}: `hello-namespace`."
+    assert plan(one.preview), "or a deploy would take it for nothing to do"
+
+
+@pytest.mark.parametrize(
+    ("name", "edit"),
+    [
+        ("hello-nodeapp-service", lambda inputs: inputs.update(metadata=UNKNOWN)),
+        ("smi-traffic-target", lambda inputs: inputs.update(metadata=UNKNOWN)),
+        ("exclusions-patch", lambda inputs: inputs["spec"]["traffic"].update(inboundPortExclusionList=5)),
+    ],
+)
+def test_an_object_of_an_odd_shape_is_told_all_the_same(name: str, edit: Callable[[dict[str, Any]], object]) -> None:
+    assert len(reviewed(Stream().update(name, edit)).changes) == 1
 
 
 def test_a_real_first_install_is_told_as_one() -> None:

@@ -259,8 +259,10 @@ BAD: Final[tuple[Bad, ...]] = (
         Bad(rule="env-names", keys=(f"apps.shop.env.{name}",), config={"apps": {"shop": {**SHOP, "env": {name: "1"}}}})
         for name in ("1A", "A B", "A=B", "", "DAPR_HTTP_PORT", "DAPR_GRPC_PORT", "APP_PROTOCOL")
     ),
-    *shop("env-values", "env", {"A": 1}, {"A": True}, {"A": None}, {"A": ["x"]}),
-    Bad(rule="env-values", keys=("apps.shop.env.A",), config={"apps": {"shop": {**SHOP, "env": {"A": "a\0b"}}}}),
+    *(
+        Bad(rule="env-values", keys=("apps.shop.env.A",), config={"apps": {"shop": {**SHOP, "env": {"A": value}}}})
+        for value in (1, True, None, ["x"], "a\0b")
+    ),
     *inside(
         "walkthroughs-apps",
         "apps",
@@ -322,6 +324,10 @@ BAD: Final[tuple[Bad, ...]] = (
         ("spec.tolerations.0.kee", {"spec": {"tolerations": [{"kee": "a"}]}}),
         ("spec.containers.0", {"spec": {"containers": [None]}}),
         (f"{OWN}.env.0", container(env=[None])),
+        *(
+            (f"{OWN}.securityContext.capabilities.add", container(securityContext={"capabilities": {"add": power}}))
+            for power in (True, 5, "NET_ADMIN")
+        ),
         ("spec.volumes.v.emptyDir.sizeLimit", {"spec": {"volumes": [{"name": "v", "emptyDir": {"sizeLimit": "1GB"}}]}}),
         ("spec.nodeSelector.disk", {"spec": {"nodeSelector": {"disk": True}}}),
         ("spec.terminationGracePeriodSeconds", {"spec": {"terminationGracePeriodSeconds": "30"}}),
@@ -429,6 +435,10 @@ BAD: Final[tuple[Bad, ...]] = (
         (f"{OWN}.image", container(image="other:1")),
         (f"{OWN}.ports", container(ports=[{"containerPort": 1}])),
         (f"{OWN}.resources", container(resources={})),
+        *(
+            (f"{OWN}.securityContext.runAsUser", container(securityContext={"runAsUser": 0, **more}))
+            for more in ({}, {"runAsNonRoot": True})
+        ),
         (f"{OWN}.env.A", container(env=[{"name": "A", "value": "2"}])),
         ("spec.containers.0", {"spec": {"containers": [{"image": "i"}]}}),
         ("spec.containers.envoy", {"spec": {"containers": [{"name": "envoy", "image": "i"}]}}),
@@ -695,7 +705,8 @@ BAD: Final[tuple[Bad, ...]] = (
         ),
     ),
     *each("chart-location", "osmChart", "oci://mirror.example/charts/osm:1.2.4", "http://[::1"),
-    *each("chart-there", "osmChart", "charts/none", "", "docs", "README.md"),
+    *each("chart-location", "osmChart", "HTTPS://mirror.example/osm", "https:/mirror.example/osm", "file:///srv/osm"),
+    *each("chart-there", "osmChart", "charts/none", "", "docs", "README.md", "x" * 300, "a\0b"),
     *each(
         "dapr-values", "daprValues", *(nested(p, "x") for p in ("global.tag", "global.mtls.enabled", "global.registry"))
     ),
@@ -732,7 +743,7 @@ BAD: Final[tuple[Bad, ...]] = (
         "osmValues",
         *(
             ("osmValues.osm.inboundPortExclusionList", nested("osm.inboundPortExclusionList", ports))
-            for ports in ([50002], [9090, 50002], [50002, 50001])
+            for ports in ([50002], [9090, 50002], [50002, 50001], ["9090"], [0], [True], *NO_OBJECTS, {})
         ),
     ),
     *each(

@@ -180,6 +180,25 @@ def test_the_cluster_is_that_of_the_stacks_context(
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
 
 
+def test_where_the_old_state_can_not_be_kept_nothing_is_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    fake = FakeCluster()
+    fake.add(DEPLOYMENT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(module, "_pulumi", Pulumi())
+    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr("cluster.client.Cluster.connect", lambda _name=None: fake)
+    assert main(["ours"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: the old state can't be kept in {tmp_path}/dev-")
+    assert "No space left on device. Nothing was touched." in said
+    assert fake.changes == []
+
+
 def test_a_machine_without_pulumi_is_told_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -236,18 +236,85 @@ def test_a_file_in_which_a_secret_would_be_left_is_left_out(monkeypatch: pytest.
         ("client-key-data: aHVudGVyMjJ4", "client-key-data: [secret]"),
         ("redis://:hunter22x@redis:6379", "redis://[secret]@redis:6379"),
         ("authorization: Basic aHVudGVyMjJ4", "authorization: Basic [secret]"),
+        ("authorization: Basic aHVudGVyMjJ4 x", "authorization: Basic [secret] x"),
+        ("Cookie: a=hunter22x; b=hunter22x", "Cookie: [secret]"),
+        ("redis://me:hun@ter22x@redis:6379", "redis://[secret]@redis:6379"),
+        ("https://hunter22x@github.com/a/b", "https://[secret]@github.com/a/b"),
+        ("x ghp_0123456789abcdefghijABCDEFGHIJ y", "x [secret] y"),
+        (f"x pul-{'0123456789' * 4} y", "x [secret] y"),
+        ("primaryEncryptionKey: hunter22x", "primaryEncryptionKey: [secret]"),
+        ("DB_PASS=hunter22x REDIS_AUTH=hunter22x", "DB_PASS=[secret] REDIS_AUTH=[secret]"),
+        ("AccountName=a;AccountKey=aHVudGVy+/==;x", "AccountName=a;AccountKey=[secret];x"),
+        ("https://a/b?sv=1&sig=hunter22x", "https://a/b?sv=1&sig=[secret]"),
+        ("app --db-password hunter22x --port 1", "app --db-password [secret] --port 1"),
+        (r'{"msg": "{\"password\":\"hunter22x\"}"}', r'{"msg": "{\"password\":\"[secret]\"}"}'),
+        ('{"name":"DB_PASSWORD","value":"hunter22x"}', '{"name":"DB_PASSWORD","value":"[secret]"}'),
+        ("- name: DB_PASSWORD\n  value: hunter22x", "- name: DB_PASSWORD\n  value: [secret]"),
+        ('{"password": {"value": "hunter22x"}}', '{"password": {"value": "[secret]"}}'),
+        ("password: |\n  hunter22x", "password: |\n  [secret]"),
+        ("passwords:\n  - hunter22x", "passwords:\n  - [secret]"),
         ("x eyJhbGciOi.eyJzdWIiOi.c2lnbmF0dXJl y", "x [secret] y"),
         (KEY, "[secret]\n"),
         (f"a {encoded(KEY)} b", "a [secret] b"),
         # Nothing of a secret.
         ("token: null, secret: true", "token: null, secret: true"),
         ("https://host:8080/path@x", "https://host:8080/path@x"),
+        ("docker-pullable://nginx@sha256:abcd", "docker-pullable://nginx@sha256:abcd"),
+        ("imagePullSecrets:\n- name: registry", "imagePullSecrets:\n- name: registry"),
+        ("secret:\n  secretName: tls\n", "secret:\n  secretName: tls\n"),
+        ("--token-file /x --author me", "--token-file /x --author me"),
+        ("pod pul-nodeapp-5c9f8d7b6-abcde", "pod pul-nodeapp-5c9f8d7b6-abcde"),
         ("the secret reader reads secrets", "the secret reader reads secrets"),
         ("a certificate LS0tLS1CRUdJTiBDRVJU", "a certificate LS0tLS1CRUdJTiBDRVJU"),
     ],
 )
 def test_a_text_loses_what_looks_like_a_secret_and_nothing_else(text: str, kept: str) -> None:
     assert Redaction().text(text) == kept
+
+
+def test_an_object_loses_what_stands_under_a_name_that_speaks_of_a_secret() -> None:
+    spec = {
+        "args": ["--requirepass", "hunter22x", "--port", "6379", "--token", "--verbose"],
+        "passwords": ["hunter22x"],
+        "pin": {"password": 83746283, "token": {"value": "hunter22x", "of": "a"}},
+        "httpHeaders": [{"name": "Authorization", "value": "Basic hunter22x"}, {"name": "DB_PASS", "value": "hunter"}],
+    }
+    assert Redaction().object(spec) == {
+        "args": ["--requirepass", GONE, "--port", "6379", "--token", "--verbose"],
+        "passwords": [GONE],
+        "pin": {"password": GONE, "token": {"value": GONE, "of": "a"}},
+        "httpHeaders": [{"name": "Authorization", "value": GONE}, {"name": "DB_PASS", "value": GONE}],
+    }
+
+
+def test_an_object_keeps_what_says_where_a_secret_is() -> None:
+    spec = {
+        "imagePullSecrets": [{"name": "registry"}],
+        "automountServiceAccountToken": False,
+        "volumes": [{"name": "t", "secret": {"secretName": "tls", "defaultMode": 420}}],
+        "sources": [{"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}}],
+        "env": [{"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": {"name": "s", "key": "password"}}}],
+        "secrets": {"scopes": [{"storeName": "kubernetes", "allowedSecrets": ["one"]}]},
+        "auth": {"secretStore": "kubernetes"},
+    }
+    assert Redaction().object(spec) == spec
+
+
+def test_a_secret_of_several_words_costs_no_file() -> None:
+    words = "correct horse battery staple"
+    fake = Planted()
+    fake.add("/api/v1/namespaces/dapr-test/secrets/words", data={"x": encoded(words)}, kind="Secret")
+    text = f"{'some words ' * 8}{words} and more"
+    fake.objects["/api/v1/namespaces/dapr-test/configmaps/app"]["data"]["notes"] = text
+    report = gathered(fake)
+    assert report.left_out == []
+    assert f"words {GONE} and more" in report.files["objects/dapr-test/configmaps.yaml"]
+
+
+def test_a_first_page_whose_words_are_like_a_secret_ends_no_report() -> None:
+    report = Report(redaction=Redaction())
+    report.redaction.learn(["read-the-cluster"])
+    assert "This page is left out" in write.first_page(report, name="dev", at="now")
 
 
 def test_a_name_that_stands_everywhere_is_not_looked_for_although_it_is_somebodys_secret() -> None:
@@ -280,6 +347,7 @@ def test_the_command_writes_an_archive_that_only_its_user_may_read(
     monkeypatch.setattr(command, "check_context", lambda context, environ: context)
     monkeypatch.setattr(command, "find_access", lambda environ, context: Access(context=context, server="https://x"))
     file = tmp_path / "report.tar.gz"
+    file.touch(mode=0o644)
     assert command.main(["--output", str(file)]) == 0
     assert file.stat().st_mode & 0o777 == 0o600
     with tarfile.open(file) as packed:
@@ -289,7 +357,7 @@ def test_the_command_writes_an_archive_that_only_its_user_may_read(
     assert "## What was taken out" in said
     assert said.endswith(f"It is in {file}.\n")
     assert command.main(["--folder", str(tmp_path / "open")]) == 0
-    assert (tmp_path / "open" / "README.md").exists()
+    assert (tmp_path / "open" / "README.md").stat().st_mode & 0o777 == 0o600
     fake.objects.clear()
     assert command.main(["--output", str(file)]) == 1
     assert capsys.readouterr().err.startswith("error: no stack")

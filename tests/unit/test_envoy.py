@@ -61,6 +61,9 @@ def test_an_envoy_that_does_not_know_is_an_error_that_names_its_pod() -> None:
         admits(Sidecar("none", 404), "dapr-test", "nodeapp-1", "a")
     with pytest.raises(OperationError, match="the Envoy of pod dapr-test/nodeapp-1 answers with a part of it"):
         counted(Sidecar('{"stats": [', 200), "dapr-test", "nodeapp-1", {"a": "a"})
+    for other in ("[]", "null"):
+        with pytest.raises(OperationError, match="what answers for the Envoy of pod dapr-test/nodeapp-1 is none"):
+            counted(Sidecar(other), "dapr-test", "nodeapp-1", {"a": "a"})
 
 
 # As Envoy 1.36 names them.

@@ -200,6 +200,11 @@ def test_nobody_gets_to_read_the_secrets_of_a_foreign_namespace_unless_a_stack_s
     }
 
 
+@pytest.mark.parametrize("part", ["dapr_rbac", "dapr_scheduler", "dapr_operator"])
+def test_a_part_of_which_nothing_is_said_takes_nothing_away(part: str) -> None:
+    assert plain("1.17.5", further={part: None}) == plain("1.17.5")
+
+
 def test_the_schedulers_volumes_have_one_size_for_all_releases_unless_a_stack_says_another() -> None:
     further = {"dapr_scheduler": {"cluster": {"storageSize": "1Gi"}}}
     assert helm_values.overridden(further, helm_values.DAPR_PROTECTED) == {}

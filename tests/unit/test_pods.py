@@ -145,6 +145,15 @@ def test_a_deployment_with_fewer_or_more_pods_than_it_asks_for_is_waited_for() -
         awaited(cluster)
 
 
+def test_an_app_that_is_scaled_to_nothing_is_not_taken_for_a_sound_one() -> None:
+    cluster = LiveCluster(expected_at(Stage.SMI))
+    del cluster.objects[cluster.pod_path("pythonapp")]
+    deployment = cluster.deployment("pythonapp")
+    deployment["spec"]["replicas"] = deployment["status"]["updatedReplicas"] = 0
+    with pytest.raises(VerificationError, match="Deployment pythonapp is scaled to nothing: scale it to one pod"):
+        awaited(cluster)
+
+
 def test_a_deployment_that_is_not_there_has_no_pods() -> None:
     cluster = LiveCluster(expected_at(Stage.SMI))
     assert deployment_pods(cluster, "dapr-test", "none") == ([], ["Deployment none does not exist"])

@@ -139,7 +139,8 @@ def test_every_environment_has_a_stack_file_and_only_they_and_the_lab_have_one()
 
 @pytest.mark.parametrize("stack", ORDER)
 def test_an_environments_file_is_a_config_that_works(stack: str) -> None:
-    stack_files.check(stack_config(stack_file(stack).name))
+    path = stack_file(stack)
+    stack_files.check(path.read_text(), path.name)
 
 
 def test_every_environment_after_the_first_names_a_cluster_of_its_own_and_its_versions() -> None:
@@ -251,3 +252,10 @@ def test_a_commit_meets_the_same_gates_as_everybody() -> None:
     assert hook["entry"] == "make lint"
     recipe = (ROOT / "Makefile").read_text().partition("\nlint: ")[2].partition("\n\n")[0]
     assert re.findall(r"-m ([a-z]+(?: [a-z]+)?)", recipe) == ["ruff format", "ruff check", "mypy"]
+
+
+def test_a_verification_of_your_own_cluster_asks_the_one_that_the_stack_names() -> None:
+    recipe = (ROOT / "Makefile").read_text().partition("\nverify: ")[2].partition("\nelse\n")[0]
+    assert "ifeq ($(CLUSTER),current)" in recipe
+    assert 'OPERATION_CONTEXT="$(CONTEXT)" $(PYTHON) -m steps verify' in recipe
+    assert "$(LAB)" not in recipe

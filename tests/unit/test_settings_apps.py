@@ -227,9 +227,7 @@ def test_any_other_number_of_pods_is_refused(replicas: Any) -> None:
 def test_environment_variables_are_texts(app: str, value: Any) -> None:
     fields = {**(SHOP if app == "shop" else {}), "env": {"A": "fine", "B": value}}
     line = problem(**{app: fields})
-    assert line == (
-        f'dapr-osm:apps.{app}.env holds something that is not a text. Write numbers and true as texts: "1".'
-    )
+    assert line == (f'dapr-osm:apps.{app}.env.B is not a text. Write numbers and true as texts: "1".')
 
 
 def test_an_app_of_the_walkthrough_keeps_its_own_environment() -> None:
@@ -258,7 +256,7 @@ def test_everything_that_is_wrong_with_all_apps_is_told_at_once() -> None:
     )
     assert sorted(one.key for one in error.problems) == [
         "apps.Shop",
-        "apps.Shop.env",
+        "apps.Shop.env.A",
         "apps.Shop.replicas",
         "apps.audit.image",
         "apps.audit.servicePort",

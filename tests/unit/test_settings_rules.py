@@ -202,6 +202,13 @@ def test_a_port_below_the_one_that_the_kernel_is_told_of_is_still_roots() -> Non
     assert not pods.may_listen(80, AS_ROOT, "other")
 
 
+@pytest.mark.parametrize("root", [False, None])
+def test_an_app_may_be_root_where_its_container_says_so(root: bool | None) -> None:
+    context = {"runAsUser": 0, "runAsNonRoot": root}
+    overlay = {"spec": {"containers": [{"name": "shop", "securityContext": context}]}}
+    assert parsed(apps={"shop": {"image": "shop:1", "pod": overlay}}).apps["shop"].pod_overlay == overlay
+
+
 @pytest.mark.parametrize("replicas", ["hpa"])
 def test_replicas_may_be_left_to_an_autoscaler(replicas: str) -> None:
     given = parsed(apps={"nodeapp": {"replicas": replicas}, "shop": {**SHOP, "replicas": replicas}})
@@ -479,6 +486,36 @@ def test_an_archive_that_breaks_off_anywhere_is_none(
     assert "is a file that is no chart's archive" in only_problem(daprChart="dapr.tgz")
 
 
+def test_an_archive_of_something_else_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("settings.project.ROOT", tmp_path)
+    (tmp_path / "values.yaml").write_text("a: 1\n")
+    with tarfile.open(tmp_path / "dapr.tgz", "w:gz") as archive:
+        archive.add(tmp_path / "values.yaml", arcname="dapr/values.yaml")
+    assert "is a file that is no chart's archive" in only_problem(daprChart="dapr.tgz")
+
+
+@pytest.mark.parametrize("place", range(24, 200, 8))
+@pytest.mark.parametrize("packed", ["gz", "xz"])
+def test_an_archive_that_is_damaged_anywhere_ends_in_no_traceback(
+    packed: str, place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("settings.project.ROOT", tmp_path)
+    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump({"name": "dapr", "version": "1.0.0", "x": "0123456789" * 99}))
+    with tarfile.open(tmp_path / "dapr.tgz", f"w:{packed}") as archive:  # type: ignore[call-overload]
+        archive.add(tmp_path / "Chart.yaml", arcname="dapr/Chart.yaml")
+    whole = (tmp_path / "dapr.tgz").read_bytes()
+    (tmp_path / "dapr.tgz").write_bytes(whole[:place] + b"\xff\xff\xff" + whole[place + 3 :])
+    assert only_problem(daprChart="dapr.tgz").startswith("dapr-osm:daprChart: ")
+
+
+@pytest.mark.parametrize("key", ["daprChart", "osmChart", "daprRegistry", "envoyImage", "redisImage"])
+@pytest.mark.parametrize("scheme", ["HTTPS://", "ftp://"])
+def test_a_password_in_what_only_looks_like_a_url_is_not_shown(key: str, scheme: str) -> None:
+    line = only_problem(**{key: f"{scheme}user:hunter2@registry.example/dapr"})
+    assert line.startswith(f"dapr-osm:{key} ")
+    assert "hunter2" not in line
+
+
 def test_a_chart_of_a_release_is_looked_for_only_where_there_is_such_a_release() -> None:
     assert only_problem(daprVersion="9.9.9", daprChart="charts/dapr-{version}").startswith("dapr-osm:daprVersion")
     told = [problem.path for problem in refused(daprVersion="9.9.9", osmChart="charts/none").problems]
@@ -559,3 +596,17 @@ def test_a_name_that_is_none_at_all_is_not(name: str) -> None:
 )
 def test_a_port_that_is_none_is_told_how_to_be_one(port: Any, mend: str) -> None:
     assert only_problem(extraPortExclusions=[port]).endswith(mend)
+
+
+# --- rules between settings -------------------------------------------------------------------------------------
+
+
+def test_nothing_is_said_of_what_depends_on_a_value_that_is_wrong_in_part() -> None:
+    sysctls = [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]
+    pod = {"metadata": {"labels": {"a b": "x"}}, "spec": {"securityContext": {"sysctls": sysctls}}}
+    line = only_problem(apps={"shop": {"image": "shop:1", "port": 80, "pod": pod}})
+    assert line.startswith("dapr-osm:apps.shop.pod.metadata.labels.a b ")
+    values = {"global": {"seccompProfile": "RuntimeDefault"}, "dapr_sidecar_injector": {"sidecarRunAsUser": 1500}}
+    labels = {"dapr-system": {"pod-security.kubernetes.io/enforce": "restricted"}}
+    line = only_problem(daprValues=values, namespaceLabels=labels)
+    assert line.startswith("dapr-osm:daprValues.dapr_sidecar_injector.sidecarRunAsUser: 1500 ")

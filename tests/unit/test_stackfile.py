@@ -77,7 +77,8 @@ def test_a_config_with_every_secret_encrypted_is_one_that_works(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("given", "named"), [("[a, {b: {}}]", ("a", "b")), ("{values: {}}", ("of its own",)), ("[]", ())]
+    ("given", "named"),
+    [("[a, {b: {}}]", ("a", "b")), ("{values: {}}", ("of its own",)), ("[]", ()), ("[a, {}]", ("a", ""))],
 )
 def test_environments_are_named(given: str, named: tuple[str, ...], tmp_path: Path) -> None:
     assert read(tmp_path, f"environment: {given}\n").environments == named
@@ -90,6 +91,11 @@ def test_environments_are_named(given: str, named: tuple[str, ...], tmp_path: Pa
         ("- 1\n", "is no stack file"),
         ("config: text\n", "is no stack file"),
         ("config: [1]\n", "is no stack file"),
+        ("config:\n  dapr-osm:stage: smi\n  dapr-osm:stage: dapr\n", "is no YAML in line 3: the key dapr-osm:stage is"),
+        ("config:\n  dapr-osm:apps: {a: {port: 1, port: 2}}\n", "is no YAML in line 2: the key port is there twice"),
+        ("config:\n  dapr-osm:daprValues: &a {x: *a}\n", "something in it holds itself"),
+        ("config:\n  dapr-osm:extraPortExclusions: &a [*a]\n", "something in it holds itself"),
+        (f"config:\n  dapr-osm:daprValues: {'{a: ' * 2000}1{'}' * 2000}\n", "is nested too deep"),
     ],
 )
 def test_what_is_no_stack_file_is_told_in_one_line(text: str, says: str, tmp_path: Path) -> None:
@@ -117,6 +123,19 @@ def test_policies_of_apps_that_nobody_can_see_are_left_out_as_well(tmp_path: Pat
     said = read(tmp_path, text)
     assert said.unread == ("dapr-osm:apps", "dapr-osm:policies")
     assert load(said.config, said.secret.__contains__)
+
+
+def test_what_depends_on_apps_that_nobody_can_see_is_not_judged(tmp_path: Path) -> None:
+    text = f"config:\n  dapr-osm:apps: {SECURE}\n  dapr-osm:existingNamespaces: [shops]\n"
+    said = read(tmp_path, f"{text}  dapr-osm:redisPassword: {SECURE}\n")
+    assert load(said.config, said.secret.__contains__, said.unread).existing_namespaces == {"shops"}
+
+
+def test_merged_keys_are_read(tmp_path: Path) -> None:
+    base = "base: &base {dapr-osm:stage: locked}\n"
+    shared = f"{base}shared: &shared {{<<: *base, dapr-osm:daprVersion: 1.10, dapr-osm:stage: dapr}}\n"
+    text = f"{shared}config:\n  <<: *shared\n  dapr-osm:stage: smi\n"
+    assert read(tmp_path, text).config == {"dapr-osm:daprVersion": "1.10", "dapr-osm:stage": "smi"}
 
 
 def test_a_key_that_is_no_text_is_told_in_one_line(tmp_path: Path) -> None:

@@ -226,6 +226,25 @@ def test_orders_that_come_where_none_may_or_stay_away_are_problems() -> None:
     assert look(fake).problems == ("stage locked lets no order through, and nodeapp got 1 in the last minute",)
 
 
+def test_orders_are_found_behind_a_container_of_a_teams_own() -> None:
+    fake = Lab()
+    fake.objects["/api/v1/namespaces/dapr-test/pods/nodeapp-1"]["spec"]["containers"].insert(0, {"name": "agent"})
+    status = look(fake)
+    assert status.orders is not None
+    assert status.orders.last == 7
+
+
+@pytest.mark.parametrize(
+    ("image", "version"), [("r:5000/i:v9@sha256:ab", "9"), ("r:5000/i@sha256:ab", None), ("r:5000/i", None)]
+)
+def test_a_version_is_an_images_tag_and_never_its_digest(image: str, version: str | None) -> None:
+    fake = Lab()
+    controller = fake.objects["/apis/apps/v1/namespaces/osm-system/deployments/osm-controller"]
+    del controller["metadata"]["labels"]["app.kubernetes.io/version"]
+    controller["spec"]["template"]["spec"]["containers"][0]["image"] = image
+    assert look(fake).versions.osm == version
+
+
 def test_a_workload_that_is_not_ready_is_told_with_its_cause() -> None:
     fake = Lab()
     fake.workload("dapr-test", "nodeapp", ready=0)
@@ -246,6 +265,39 @@ def test_a_pod_without_its_sidecar_or_with_exclusions_of_before_is_a_problem() -
         "pod dapr-test/nodeapp-1 lacks envoy",
         "pod dapr-test/pythonapp-1 still has the exclusions of before",
     ]
+
+
+def test_a_sidecar_among_the_init_containers_counts_like_the_others() -> None:
+    fake = Lab()
+    fake.pod("nodeapp", sidecars=("envoy",))
+    pod = fake.objects["/api/v1/namespaces/dapr-test/pods/nodeapp-1"]
+    pod["spec"]["initContainers"].append({"name": "daprd", "restartPolicy": "Always"})
+    ended = {"name": "osm-init", "ready": False, "restartCount": 1, "state": {"terminated": {"exitCode": 0}}}
+    for ready in (True, False):
+        sidecar = {"name": "daprd", "ready": ready, "restartCount": 7}
+        pod["status"]["initContainerStatuses"] = [ended, sidecar]
+        [seen] = [one for one in look(fake).pods if one.name == "nodeapp-1"]
+        assert (seen.sidecars, seen.missing, seen.ready, seen.restarts) == (("daprd", "envoy"), (), ready, 7)
+
+
+def test_an_envoy_of_a_teams_own_is_not_taken_for_the_meshs() -> None:
+    fake = Lab()
+    fake.add(
+        "/api/v1/namespaces/dapr-test/pods/gateway",
+        metadata={"annotations": {"openservicemesh.io/sidecar-injection": "disabled"}},
+        spec={"containers": [{"name": "envoy"}]},
+        status={"phase": "Running"},
+    )
+    status = look(fake)
+    assert [pod.sidecars for pod in status.pods if pod.name == "gateway"] == [()]
+    assert status.problems == (), "it has no exclusions that could be those of before"
+
+
+def test_an_exclusion_that_was_written_on_a_pod_later_and_is_no_port_ends_nothing() -> None:
+    fake = Lab()
+    annotations = fake.objects["/api/v1/namespaces/dapr-test/pods/nodeapp-1"]["metadata"]["annotations"]
+    annotations["openservicemesh.io/outbound-port-exclusion-list"] = "80, 443,redis"
+    assert look(fake).problems == ()
 
 
 def test_others_in_the_mesh_are_shown_and_judged_by_their_own_annotations() -> None:
@@ -288,8 +340,9 @@ def test_a_stack_of_before_that_noted_nothing_is_not_judged_by_it() -> None:
     assert status.mesh is not None
     assert status.mesh.declared_ports is None
     assert status.problems == ()
-    fake.objects[META]["metadata"]["annotations"] = {DECLARED_ANNOTATION: "no json"}
-    assert look(fake).problems == ()
+    for edited in ("no json", "[1]", '{"meshPorts": [6379]}', '{"podPorts": 5}', '{"ipRanges": [{}]}'):
+        fake.objects[META]["metadata"]["annotations"] = {DECLARED_ANNOTATION: edited}
+        assert look(fake).problems == ()
 
 
 # --- which stack --------------------------------------------------------------------------------------------------
@@ -414,6 +467,17 @@ def test_a_bundle_that_is_no_certificate_is_passed_over() -> None:
     assert list(certificates.read("%", name="x", where="y", now=datetime.now(UTC))) == []
 
 
+def test_an_authority_that_can_not_be_read_and_an_envoy_that_is_not_well_are_told() -> None:
+    fake = Lab()
+    fake.objects["/api/v1/namespaces/osm-system/secrets/osm-ca-bundle"]["data"] = {"ca.crt": "bm8="}
+    fake.envoy = Answer(status=503, body="shutting down")
+    told = {one.what: one.why for one in look(fake).unseen}
+    assert told["the certificate the mesh's authority ca.crt"] == (
+        "what Secret osm-system/osm-ca-bundle has under ca.crt is none"
+    )
+    assert told["certificates of sidecars"] == "the Envoy of dapr-test/nodeapp-1 answers 503"
+
+
 ENVOY = {
     "certificates": [
         {
@@ -458,6 +522,8 @@ def test_only_what_others_wrote_is_drift() -> None:
         assert changed(controller) == []
     assert changed("anybody", subresource="status") == []
     assert changed("kubectl", fieldsV1={"f:status": {"f:x": {}}}) == []
+    restart: dict[str, Any] = {"f:annotations": {"f:kubectl.kubernetes.io/restartedAt": {}}}
+    assert changed("kubectl-rollout", fieldsV1={"f:spec": {"f:template": {"f:metadata": restart}}}) == []
 
 
 def test_what_was_there_before_the_stack_is_drift_only_when_it_came_after() -> None:
@@ -556,6 +622,21 @@ def test_watching_goes_on_when_the_cluster_is_away_for_a_while_and_ends_when_som
     assert command.main(["--context", "here", "--watch"]) == 130
     shown = capsys.readouterr().out
     assert "no stack is to be seen" in shown, "the second look failed, and was no end"
+
+
+def test_watching_shows_an_error_as_it_is(
+    reached: Lab, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def away(*_: Any, **__: Any) -> Status:
+        raise OperationError("no answer at https://[fd00::1]:6443: [/api/v1]")
+
+    def end(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("status.__main__.look", away)
+    monkeypatch.setattr("status.__main__.time.sleep", end)
+    assert command.main(["--context", "here", "--watch"]) == 130
+    assert "no answer at https://[fd00::1]:6443: [/api/v1]" in capsys.readouterr().out
 
 
 def test_the_command_ends_with_0_where_all_is_well_and_3_where_not(

@@ -14,6 +14,7 @@ from cluster.errors import ForbiddenError, OperationError, VerificationError
 from model import names
 from model.apps import App
 from model.expectation import Expectation
+from model.owner import Owner
 from model.policies import Call, Policy, walkthrough
 from model.stage import Stage
 from model.versions import DAPR_RELEASES, DEFAULT_DAPR_VERSION
@@ -465,10 +466,10 @@ def test_a_dead_pod_that_kubernetes_keeps_is_none_of_an_apps_pods(phase: str) ->
     assert verify(cluster, expected_at(Stage.SMI))["orders"]["persisted"] >= 3
 
 
-def crash(cluster: LiveCluster, app: str) -> None:
+def crash(cluster: LiveCluster, app: str, **labels: str) -> None:
     """Put a pod of this app beside the others, one of whose containers crashes again and again."""
     path = f"/api/v1/namespaces/dapr-test/pods/{app}-1"
-    cluster.add(path, **{**pod((app,)), "metadata": {"name": f"{app}-1", "labels": {"app": app}}})
+    cluster.add(path, **{**pod((app,)), "metadata": {"name": f"{app}-1", "labels": {"app": app, **labels}}})
     waiting = {"ready": False, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
     cluster.objects[path]["status"]["containerStatuses"][0].update(waiting)
 
@@ -479,9 +480,15 @@ def test_another_apps_broken_pod_does_not_hide_that_the_mesh_refuses_orders() ->
     assert "no order arrived" in verify(cluster, expected_at(Stage.LOCKED))["orders"]["verdict"]
 
 
-def test_a_broken_redis_does() -> None:
+def test_nor_does_a_broken_redis_of_a_teams_own() -> None:
     cluster = at(Stage.LOCKED)
     crash(cluster, "redis")
+    assert "no order arrived" in verify(cluster, expected_at(Stage.LOCKED))["orders"]["verdict"]
+
+
+def test_the_stacks_broken_redis_does() -> None:
+    cluster = at(Stage.LOCKED)
+    crash(cluster, "redis", **Owner(stack=cluster.expected.stack).labels)
     assert "not because of the mesh:\n  pod redis-1: " in failure(cluster, Stage.LOCKED)
 
 
