@@ -29,6 +29,9 @@ from typing import Any
 PATIENCE = 10.0
 """Seconds that the parts get to end by themselves before they are killed."""
 
+ROOMY = {"GOGC": "400"}
+"""Has Kubernetes' programs collect garbage less often: a fifth less of the processors' time, for more memory."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PartSpec:
@@ -166,7 +169,7 @@ class Supervisor:
                     stdin=subprocess.DEVNULL,
                     stdout=file,
                     stderr=subprocess.STDOUT,
-                    env=os.environ | dict(part.spec.environment),
+                    env=os.environ | ROOMY | dict(part.spec.environment),
                     pass_fds=part.spec.descriptors,
                     start_new_session=True,
                     cwd="/",
