@@ -19,6 +19,7 @@ from cryptography import x509
 
 from cluster.client import Object
 from model.leaks import PUBLIC, SHORTEST, decodings, forms, guard, is_named
+from model.telling import WHOLE_PRIVATE_KEY
 
 GONE: Final = "[secret]"
 # Secrets of OSM's with an Envoy's first configuration: of that only the keys are secret, the rest every Envoy tells.
@@ -26,9 +27,6 @@ BOOTSTRAP: Final = "envoy-bootstrap-config-"
 # Metadata that only says who wrote what, and kubectl's copy of the whole object.
 NOTES: Final = ("kubectl.kubernetes.io/last-applied-configuration",)
 
-PRIVATE_KEY: Final = re.compile(
-    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----.*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.DOTALL
-)
 CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 # How base64 of "-----BEGIN" begins.
 ENCODED_PEM: Final = re.compile(r"LS0tLS1CRUdJTi[A-Za-z0-9+/_=-]+")
@@ -152,7 +150,7 @@ class Redaction:
     def text(self, text: str) -> str:
         """The same text without what is a secret by how it looks."""
         for pattern, what, kept in (
-            (PRIVATE_KEY, "private keys", ""),
+            (WHOLE_PRIVATE_KEY, "private keys", ""),
             (JSON_WEB_TOKEN, "tokens", ""),
             (ISSUED, "tokens", ""),
             (AUTHORIZATION, "tokens", r"\1"),

@@ -31,13 +31,15 @@ class Workload:
         kind: ``Deployment``, ``StatefulSet`` or ``DaemonSet``.
         namespace: Its namespace.
         name: Its name.
-        serves: Whether others' pods need it, so that it has to have one, whatever somebody has scaled it to.
+        serves: Whether it has to have a pod, whatever somebody has scaled it to.
+        needed: Why it has to.
     """
 
     kind: str
     namespace: str
     name: str
     serves: bool = False
+    needed: str = "the apps' sidecars need it"
 
     @property
     def path(self) -> str:
@@ -177,7 +179,7 @@ def _problem(cluster: Cluster, workload: Workload) -> str | None:
 def _scaled_to_nothing(cluster: Cluster, workload: Workload) -> Finding | None:
     if not workload.serves or readiness(workload.kind, cluster.get(workload.path) or {})[1]:
         return None
-    message = "the apps' sidecars need it; `pulumi up --refresh` brings back what the stack has declared"
+    message = f"{workload.needed}; `pulumi up --refresh` brings back what the stack has declared"
     return Finding(object=str(workload), reason="ScaledToNothing", message=message, lasting=LONG_SECONDS)
 
 

@@ -34,7 +34,7 @@ GO_ENVIRONMENT = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOWORK": "off
 
 MIB = 1024**2
 LEAST_MEMORY = 512 * MIB
-
+"""What one compiler has, however little memory is free."""
 
 LONG = 60.0
 """Typical seconds of building from which on a person is told what can be done meanwhile."""

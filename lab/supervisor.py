@@ -30,7 +30,7 @@ PATIENCE = 10.0
 """Seconds that the parts get to end by themselves before they are killed."""
 
 ROOMY = {"GOGC": "400"}
-"""Has Kubernetes' programs collect garbage less often: a fifth less of the processors' time, for more memory."""
+"""Has the cluster's programs collect garbage less often: a fifth less of the processors' time, for more memory."""
 
 
 @dataclass(frozen=True, kw_only=True)

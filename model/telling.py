@@ -22,9 +22,11 @@ _NONE: Final = re.compile(r"[$<%{|>*!\[/].*|true|false|null|none|nil|[\d.]+", re
 PRIVATE_KEY: Final = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 """Finds where a private key begins."""
 
-_WHOLE_KEY: Final = re.compile(
+WHOLE_PRIVATE_KEY: Final = re.compile(
     rf"{PRIVATE_KEY.pattern}.*?(-----END [A-Z0-9 ]*PRIVATE KEY-----|\Z)", re.IGNORECASE | re.DOTALL
 )
+"""Matches a private key, also one that is cut off."""
+
 # YAML's way of writing a text of lines: all that is further to the right.
 _BLOCK: Final = re.compile(
     rf"^(?P<head>(?P<margin>[ \t]*)(?:- +)?[\"']?(?P<name>[\w.-]*{_WORDS})[\"']?:[ \t]*[|>][-+\d]*[ \t]*\n)"
@@ -82,7 +84,7 @@ def blinded(text: str, instead: str, *, prose: bool = False) -> str:
         end = "\n" if found["value"].endswith("\n") else ""
         return f"{found['head']}{instead}{end}" if is_value(found["value"]) else found[0]
 
-    text = _WHOLE_KEY.sub(instead, text)
+    text = WHOLE_PRIVATE_KEY.sub(instead, text)
     for pattern in (_ADDRESS,) if prose else (_BLOCK, _ADDRESS, _OPTION):
         text = pattern.sub(blind_headed, text)
     return _GIVEN.sub(blind, text)

@@ -22,6 +22,7 @@ POLL_SECONDS: Final = 0.5
 MADE_ANEW: Final = (
     "Run `pulumi up --refresh`: it brings back what the stack has declared, and has pods without a sidecar made anew."
 )
+NEEDED: Final = "without a pod nothing of it can be verified"
 # By which Dapr knows which app a pod is of.
 APP_ID: Final = "dapr.io/app-id"
 # What only a pod of the mesh has; one of a stage before it may not.
@@ -70,8 +71,11 @@ def await_pods(cluster: Cluster, expected: Expectation, deadline: float) -> Pods
     Raises:
         VerificationError: They are not; says which pod, which container, and why.
     """
-    workloads = [Workload(kind="Deployment", namespace=app.namespace, name=app.name) for app in expected.apps]
-    causes_of = Causes(cluster=cluster, workloads=workloads, error=VerificationError)
+    workloads = [
+        Workload(kind="Deployment", namespace=app.namespace, name=app.name, serves=True, needed=NEEDED)
+        for app in expected.apps
+    ]
+    causes_of = Causes(cluster=cluster, workloads=workloads, error=VerificationError, clock=time.monotonic)
     since: dict[str, float] = {}
     while True:
         looks = parallel(partial(deployment_pods, cluster, app.namespace, app.name) for app in expected.apps)

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -158,9 +159,37 @@ def test_stopping_ends_every_part_and_the_first_one_last(lab: Lab, tmp_path: Pat
     assert order.read_text().split() == ["server", "store"], "the store outlives those who write to it"
 
 
+def test_a_part_collects_garbage_less_often_unless_it_says_otherwise(lab: Lab) -> None:
+    lab.run(
+        shell("a", "echo $GOGC; exec sleep 60"),
+        replace(shell("b", "echo $GOGC; exec sleep 60"), environment={"GOGC": "50"}),
+    )
+    logs = [lab.paths.logs / f"{name}.log" for name in ("a", "b")]
+    lab.until(lambda: all(log.exists() and log.read_text() for log in logs))
+    assert [log.read_text().strip() for log in logs] == ["400", "50"]
+
+
 def test_without_a_supervisor_there_is_no_status(tmp_path: Path) -> None:
     nothing = Paths(checkout=CHECKOUT, cache=tmp_path, data=tmp_path, run=tmp_path)
     assert cluster.status(nothing) is None
+
+
+def test_a_supervisor_that_ends_amid_its_answer_is_none(tmp_path: Path) -> None:
+    paths = Paths(checkout=CHECKOUT, cache=tmp_path, data=tmp_path, run=tmp_path)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(paths.control))
+        server.listen()
+        asked = threading.Thread(target=lambda: _ended(server, b'{"parts": {'))
+        asked.start()
+        assert cluster.status(paths) is None
+        asked.join()
+
+
+def _ended(server: socket.socket, answer: bytes) -> None:
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(64)
+        connection.sendall(answer)
 
 
 def test_a_specification_survives_its_journey_through_json() -> None:

@@ -20,7 +20,7 @@ from verification.pods import (
     still_there,
 )
 
-from .live_cluster import APP, LiveCluster, in_a_hurry, pod
+from .live_cluster import APP, CLOCK, LiveCluster, in_a_hurry, pod
 from .test_stages import expected_at
 
 
@@ -152,6 +152,18 @@ def test_an_app_that_is_scaled_to_nothing_is_not_taken_for_a_sound_one() -> None
     deployment["spec"]["replicas"] = deployment["status"]["updatedReplicas"] = 0
     with pytest.raises(VerificationError, match="Deployment pythonapp is scaled to nothing: scale it to one pod"):
         awaited(cluster)
+
+
+def test_an_app_that_stays_scaled_to_nothing_is_told_before_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    in_a_hurry(monkeypatch)
+    cluster = LiveCluster(expected_at(Stage.SMI))
+    del cluster.objects[cluster.pod_path("pythonapp")]
+    deployment = cluster.deployment("pythonapp")
+    deployment["spec"]["replicas"] = deployment["status"]["updatedReplicas"] = 0
+    with pytest.raises(VerificationError, match="waiting longer can't help") as caught:
+        await_pods(cluster, cluster.expected, CLOCK.monotonic() + 120)
+    assert "Deployment dapr-test/pythonapp: ScaledToNothing: without a pod nothing of it can be" in str(caught.value)
+    assert CLOCK.now < 60
 
 
 def test_a_deployment_that_is_not_there_has_no_pods() -> None:
