@@ -155,6 +155,13 @@ def test_a_config_that_can_not_be_used_is_told_before_any_cluster_is_looked_for(
     assert "nowhere" not in said
 
 
+def test_what_depends_on_apps_that_are_encrypted_is_not_taken_for_wrong(run: Run, file: Path) -> None:
+    file.write_text(f"{file.read_text()}  dapr-osm:apps: {SECURE}\n  dapr-osm:existingNamespaces: [shops]\n")
+    code, said = run("--no-cluster")
+    assert code == 0, said
+    assert "existingNamespaces" not in said
+
+
 def test_values_of_esc_environments_are_not_read_and_that_is_said(run: Run, file: Path) -> None:
     file.write_text(f"environment: [team/dev]\n{file.read_text()}")
     code, said = run()
